@@ -1,0 +1,179 @@
+import type { Readable } from 'node:stream';
+import type { JobLog } from '@gantry/jobs';
+import type { AttachOptions, ClientConnection } from '@gantry/runtime';
+import type {
+  ContainerConfig,
+  ContainerInspect,
+  ContainerSummary,
+  EventMessage,
+  ExecConfig,
+  ExecInspect,
+  HostConfig,
+  ImageDeleteItem,
+  ImageHistoryItem,
+  ImageInspect,
+  ImageSummary,
+  NetworkInspect,
+  NetworkingConfig,
+  ProgressMessage,
+  Resources,
+  RestartPolicy,
+  VolumeDocument,
+} from './documents/index.ts';
+
+/** Docker's filters: key to the set of values. */
+export type Filters = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** A reference by name, full id, or unambiguous id prefix. */
+export type Ref = string;
+
+export type Progress = (message: ProgressMessage) => void;
+
+export type ContainerCreate = {
+  readonly config: ContainerConfig;
+  readonly hostConfig: HostConfig;
+  readonly networkingConfig: NetworkingConfig;
+  readonly name: string | undefined;
+  readonly platform: string | undefined;
+};
+
+export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
+
+export type LogsOptions = {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly follow: boolean;
+  /** Nanoseconds since the epoch; 0 for no bound. */
+  readonly sinceNs: bigint;
+  readonly untilNs: bigint;
+  readonly timestamps: boolean;
+  readonly details: boolean;
+  /** Number of lines from the end; undefined for all. */
+  readonly tail: number | undefined;
+};
+
+/** An attach that was checked and may now be connected; the API writes the 101 answer between the two. */
+export type PreparedAttach = {
+  readonly tty: boolean;
+  connect(connection: ClientConnection): Promise<void>;
+};
+
+export interface Containers {
+  create(request: ContainerCreate, signal?: AbortSignal): Promise<{ Id: string; Warnings: string[] }>;
+  list(options: { all: boolean; limit: number; size: boolean; filters: Filters }): Promise<ContainerSummary[]>;
+  inspect(ref: Ref, options: { size: boolean }): Promise<ContainerInspect>;
+  /** @throws notModified when it runs */
+  start(ref: Ref): Promise<void>;
+  /** @throws notModified when it does not run */
+  stop(ref: Ref, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
+  restart(ref: Ref, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
+  kill(ref: Ref, signal: string | undefined): Promise<void>;
+  pause(ref: Ref): Promise<void>;
+  unpause(ref: Ref): Promise<void>;
+  rename(ref: Ref, name: string): Promise<void>;
+  update(ref: Ref, changes: Partial<Resources> & { RestartPolicy?: RestartPolicy }): Promise<{ Warnings: string[] }>;
+  remove(ref: Ref, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
+  prune(filters: Filters): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>;
+  /** `settled` rejects like an HTTP error before it answers; the wait itself resolves later (dockerd sends headers at once). */
+  wait(
+    ref: Ref,
+    condition: WaitCondition,
+    signal: AbortSignal,
+  ): Promise<{ done: Promise<{ StatusCode: number; Error?: { Message: string } }> }>;
+  attach(ref: Ref, options: AttachOptions & { stream: boolean; logs: boolean }): Promise<PreparedAttach>;
+  /** Bytes as the client gets them: Docker's stream frames, or raw for a tty. */
+  logs(ref: Ref, options: LogsOptions, signal: AbortSignal): Promise<{ tty: boolean; body: Readable }>;
+  top(ref: Ref, psArgs: string): Promise<{ Titles: string[]; Processes: string[][] }>;
+  resize(ref: Ref, size: { rows: number; columns: number }): Promise<void>;
+}
+
+export interface Execs {
+  create(containerRef: Ref, config: ExecConfig): Promise<{ Id: string }>;
+  inspect(id: string): Promise<ExecInspect>;
+  startDetached(id: string): Promise<void>;
+  startAttached(
+    id: string,
+    options: { tty: boolean; consoleSize?: readonly [height: number, width: number] },
+  ): Promise<PreparedAttach>;
+  resize(id: string, size: { rows: number; columns: number }): Promise<void>;
+}
+
+export interface Images {
+  list(options: { all: boolean; filters: Filters; sharedSize: boolean }): Promise<ImageSummary[]>;
+  inspect(ref: Ref): Promise<ImageInspect>;
+  history(ref: Ref): Promise<ImageHistoryItem[]>;
+  tag(ref: Ref, repository: string, tag: string): Promise<void>;
+  remove(ref: Ref, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteItem[]>;
+  prune(filters: Filters): Promise<{ ImagesDeleted: ImageDeleteItem[] | null; SpaceReclaimed: number }>;
+  /** `authorization` is the decoded X-Registry-Auth header. */
+  pull(
+    reference: { image: string; tag: string; platform: string | undefined; authorization: unknown },
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<void>;
+  load(
+    archive: Readable,
+    options: { quiet: boolean; platform: string | undefined },
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<void>;
+  import(
+    source: Readable,
+    options: {
+      repository: string;
+      tag: string;
+      message: string;
+      changes: readonly string[];
+      platform: string | undefined;
+    },
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<void>;
+  save(refs: readonly Ref[], signal: AbortSignal): Promise<Readable>;
+}
+
+export interface Networks {
+  list(filters: Filters): Promise<NetworkInspect[]>;
+  inspect(ref: Ref): Promise<NetworkInspect>;
+}
+
+export interface Volumes {
+  create(options: {
+    Name?: string;
+    Driver?: string;
+    DriverOpts?: Record<string, string>;
+    Labels?: Record<string, string>;
+  }): Promise<VolumeDocument>;
+  list(filters: Filters): Promise<{ Volumes: VolumeDocument[]; Warnings: string[] | null }>;
+  inspect(name: string): Promise<VolumeDocument>;
+  remove(name: string, force: boolean): Promise<void>;
+  prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>;
+}
+
+export interface Events {
+  /** Past events from `sinceNs`, then new ones until `untilNs` or abort. Bounded buffer: a reader too slow is ended. */
+  subscribe(
+    options: { sinceNs?: bigint; untilNs?: bigint; filters: Filters },
+    signal: AbortSignal,
+  ): AsyncIterable<EventMessage>;
+}
+
+export interface System {
+  /** GET /info, newest API version. */
+  info(): Promise<Record<string, unknown>>;
+  /** GET /version, newest API version. */
+  version(): Promise<Record<string, unknown>>;
+  diskUsage(types: ReadonlySet<string>): Promise<Record<string, unknown>>;
+}
+
+/** Everything the product does, as nouns with verbs. The API and embedders call this and nothing below it. */
+export interface Engine extends AsyncDisposable {
+  readonly containers: Containers;
+  readonly execs: Execs;
+  readonly images: Images;
+  readonly networks: Networks;
+  readonly volumes: Volumes;
+  readonly events: Events;
+  readonly system: System;
+  readonly jobs: JobLog;
+}

@@ -1,0 +1,115 @@
+import type { Readable } from 'node:stream';
+
+/** How a root file system is put together; the runtime mounts it as a detached mount. */
+export type RootMount =
+  | {
+      readonly kind: 'overlay';
+      /** Top layer first. */
+      readonly lower: readonly string[];
+      readonly upper: string;
+      readonly work: string;
+      /** Writes need not survive a power cut (the root of a --rm container). */
+      readonly volatile: boolean;
+    }
+  | { readonly kind: 'directory'; readonly path: string };
+
+/** The config document of an image (OCI image configuration), as stored. */
+export type ImageConfigDocument = {
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string;
+  readonly created?: string;
+  readonly author?: string;
+  readonly config?: {
+    readonly User?: string;
+    readonly ExposedPorts?: Readonly<Record<string, unknown>>;
+    readonly Env?: readonly string[] | null;
+    readonly Entrypoint?: readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
+    readonly Volumes?: Readonly<Record<string, unknown>> | null;
+    readonly WorkingDir?: string;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+    readonly StopSignal?: string;
+    readonly Shell?: readonly string[];
+    readonly OnBuild?: readonly string[] | null;
+    readonly ArgsEscaped?: boolean;
+    readonly Healthcheck?: unknown;
+  };
+  readonly rootfs: { readonly type: 'layers'; readonly diff_ids: readonly string[] };
+  readonly history?: readonly {
+    readonly created?: string;
+    readonly created_by?: string;
+    readonly author?: string;
+    readonly comment?: string;
+    readonly empty_layer?: boolean;
+  }[];
+};
+
+export type StoredImage = {
+  /** `sha256:` and 64 hex digits: the digest of the config document. */
+  readonly id: string;
+  readonly config: ImageConfigDocument;
+  /** The config document's own bytes hash to `id`. */
+  readonly configBytes: Buffer;
+  /** Familiar names: `busybox:latest`, `localhost:5000/a/b:v1`. */
+  readonly repoTags: readonly string[];
+  /** `busybox@sha256:...`. */
+  readonly repoDigests: readonly string[];
+  /** Sum of the layers' unpacked sizes. */
+  readonly sizeBytes: number;
+  readonly lastTaggedAtMs: number;
+  readonly parentId: string | undefined;
+};
+
+export type TransferProgress = (message: {
+  status?: string;
+  id?: string;
+  progressDetail?: { current?: number; total?: number };
+  stream?: string;
+  aux?: unknown;
+}) => void;
+
+/** The local images and the writable layers of containers. */
+export interface ImageStore extends AsyncDisposable {
+  /** The storage driver's name, as `overlay2`. */
+  readonly driver: string;
+  /** Rows of `info`'s DriverStatus. */
+  driverStatus(): readonly (readonly [string, string])[];
+  list(): readonly StoredImage[];
+  /** By name, id or id prefix, as Docker resolves it. @throws notFound `No such image: NAME` */
+  get(ref: string): StoredImage;
+  tag(imageId: string, reference: string): Promise<void>;
+  /** Removes one name. */
+  untag(reference: string): Promise<void>;
+  /** Removes an image without names, and its layers that nothing else uses. */
+  delete(imageId: string, options: { readonly noPrune: boolean }): Promise<readonly string[]>;
+  pull(
+    reference: string,
+    options: { readonly platform: string | undefined; readonly authorization: unknown },
+    progress: TransferProgress,
+    signal: AbortSignal,
+  ): Promise<StoredImage>;
+  load(archive: Readable, progress: TransferProgress, signal: AbortSignal): Promise<readonly string[]>;
+  import(
+    source: Readable,
+    options: {
+      readonly reference: string | undefined;
+      readonly message: string;
+      readonly config: ImageConfigDocument['config'];
+      readonly platform: string | undefined;
+    },
+    signal: AbortSignal,
+  ): Promise<StoredImage>;
+  save(refs: readonly string[], signal: AbortSignal): Promise<Readable>;
+  /** Makes the writable layer of a container on top of an image. */
+  createContainerLayer(containerId: string, imageId: string, options: { readonly volatile: boolean }): Promise<void>;
+  containerRoot(containerId: string): RootMount;
+  /** The root without its writable layer's durability promise; empty for drivers that need none. GraphDriver.Data of inspect. */
+  graphDriverData(containerId: string): Record<string, string>;
+  /** Renames the layer to the trash at once; its bytes go afterwards. */
+  removeContainerLayer(containerId: string): Promise<void>;
+  /** Container layers that exist; the engine removes those it does not know. */
+  containerLayers(): readonly string[];
+  /** Bytes of a container's writable layer. */
+  containerLayerSize(containerId: string): Promise<number>;
+}

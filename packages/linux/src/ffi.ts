@@ -1,0 +1,71 @@
+import { constants } from 'node:os';
+import koffi from 'koffi';
+
+/**
+ * The one place that touches the foreign function interface. Each topic (mount.ts, netlink/socket.ts, ...) declares the
+ * libc functions it needs with `libc`, and turns a negative result into a SystemCallError with `check`.
+ */
+const library = koffi.load(null);
+
+export type ForeignFunction = (...args: unknown[]) => unknown;
+
+/** Declares a function of the C library, for example `libc('int umount2(const char *target, int flags)')`. */
+export function libc(prototype: string): ForeignFunction {
+  return library.func(prototype) as ForeignFunction;
+}
+
+const syscallFunction = library.func(
+  'long syscall(long number, long a, long b, long c, long d, long e, long f)',
+) as ForeignFunction;
+
+/** A raw system call; pointers are passed as numbers from `addressOf`. Returns the result, or throws. */
+export function syscall(name: string, number: number, ...args: (number | bigint)[]): number {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = args;
+  return check(syscallFunction(number, a, b, c, d, e, f), name);
+}
+
+/** The address of a buffer's first byte. The caller keeps the buffer alive until the call returned. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return koffi.address(buffer);
+}
+
+/** A system call that failed: its name, errno by name and number, and the object it was about. */
+export class SystemCallError extends Error {
+  readonly call: string;
+  readonly errno: number;
+  /** The name of the errno, as `ENOENT`. */
+  readonly code: string;
+  readonly object: string | undefined;
+
+  constructor(call: string, errno: number, object?: string) {
+    const code = errnoName(errno);
+    super(`${call}${object === undefined ? '' : ` ${object}`}: ${describeErrno(errno)} (${code})`);
+    this.name = 'SystemCallError';
+    this.call = call;
+    this.errno = errno;
+    this.code = code;
+    this.object = object;
+  }
+}
+
+/** Returns a non-negative `result` as a number. @throws SystemCallError with the current errno otherwise */
+export function check(result: unknown, call: string, object?: string): number {
+  const value = Number(result);
+  if (value < 0) throw new SystemCallError(call, koffi.errno(), object);
+  return value;
+}
+
+const names = new Map<number, string>(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+
+/** `2` to `ENOENT`; a number without a name to `E<number>`. */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? `E${errno}`;
+}
+
+const strerror = libc('const char *strerror(int errno)');
+
+/** The C library's text for an errno, in lower case as Go prints it: `no such file or directory`. */
+export function describeErrno(errno: number): string {
+  const text = String(strerror(errno));
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

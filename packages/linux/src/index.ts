@@ -1,0 +1,1 @@
+export { describeErrno, errnoName, SystemCallError } from './ffi.ts';

@@ -1,0 +1,93 @@
+import type { Step } from '@gantry/runtime';
+
+export type Protocol = 'tcp' | 'udp' | 'sctp';
+
+/** One port of a container bound to host addresses; `hostPort` 0 asks for a free one. */
+export type PortRequest = {
+  readonly protocol: Protocol;
+  readonly containerPort: number;
+  readonly hostIp: string;
+  readonly hostPort: number;
+  /** Upper end of a requested range (`-p 8000-8010:80`), else equal to hostPort. */
+  readonly hostPortEnd: number;
+};
+
+export type PublishedPort = {
+  readonly protocol: Protocol;
+  readonly containerPort: number;
+  readonly hostIp: string;
+  readonly hostPort: number;
+};
+
+export type NetworkRecord = {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: 'bridge' | 'host' | 'null';
+  readonly createdAtMs: number;
+  readonly scope: 'local';
+  readonly enableIPv4: boolean;
+  readonly enableIPv6: boolean;
+  readonly internal: boolean;
+  readonly subnets: readonly { readonly subnet: string; readonly gateway: string }[];
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+};
+
+/** A container's place on a network while it runs. */
+export type Endpoint = {
+  readonly id: string;
+  readonly networkId: string;
+  readonly networkName: string;
+  readonly containerId: string;
+  readonly macAddress: string;
+  readonly ipv4: { readonly address: string; readonly prefixLength: number; readonly gateway: string } | undefined;
+  readonly ipv6: { readonly address: string; readonly prefixLength: number; readonly gateway: string } | undefined;
+  readonly ports: readonly PublishedPort[];
+};
+
+/** What a launch plan needs to give a container its network; each list goes to the part of LaunchPlan of that name. */
+export type NetworkAttachment = {
+  readonly endpoint: Endpoint;
+  /** In the shim before clone: host sockets that hold the published ports. */
+  readonly prepare: readonly Step[];
+  /** In the shim after clone: the veth pair (peer directly in the child's namespace), the port elements of the firewall. */
+  readonly parent: readonly Step[];
+  /** In the child, after Barrier.parentDone, in its own namespace: loopback, addresses, routes. */
+  readonly child: readonly Step[];
+};
+
+export type NetworkOptions = {
+  /** Name of the default bridge; `none` for no bridge. Default `gantry0`. */
+  readonly bridge: string;
+  /** Address of the default bridge as `10.1.0.1/24`; chosen freely when undefined. */
+  readonly bip: string | undefined;
+  readonly iptables: boolean;
+  readonly ipForward: boolean;
+  readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
+};
+
+/** Networks, endpoints and published ports of one daemon. */
+export interface NetworkStack extends AsyncDisposable {
+  list(): readonly NetworkRecord[];
+  /** By name, id or unambiguous id prefix. @throws notFound `network NAME not found` */
+  get(ref: string): NetworkRecord;
+  /**
+   * Reserves an address and ports and compiles the steps; nothing is touched in the kernel yet.
+   * @throws conflict (a port taken by another container), unavailable (no address left), invalidParameter
+   */
+  attach(request: {
+    readonly networkId: string;
+    readonly containerId: string;
+    readonly macAddress: string | undefined;
+    readonly ipv4Address: string | undefined;
+    readonly interfaceName: string;
+    readonly ports: readonly PortRequest[];
+  }): Promise<NetworkAttachment>;
+  /** Gives address and ports back and removes what the parent steps made (its veth dies with the namespace). Tolerates what is gone. */
+  detach(endpoint: Endpoint): Promise<void>;
+  /** Takes over the endpoint of a container that ran on while the daemon was away. */
+  adopt(endpoint: Endpoint): void;
+  endpoints(networkId: string): readonly Endpoint[];
+  /** Removes links and firewall elements that no adopted endpoint owns. */
+  reconcile(): Promise<void>;
+}

@@ -1,0 +1,135 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Slot, Step } from './plan/steps.ts';
+
+/** How a container or exec process is started: everything native code needs, decided before. */
+export type LaunchPlan = {
+  /** CLONE_NEW* flags of the child. */
+  readonly cloneFlags: number;
+  /** Run by the shim in the host's namespaces before clone: cgroup directories and limits, host sockets. */
+  readonly prepare: readonly Step[];
+  /** Run by the shim after clone, while the child runs until its barrier: veth into the child's namespace. */
+  readonly parent: readonly Step[];
+  /** Run by the child between clone and exec. */
+  readonly child: readonly Step[];
+  /** cgroup v2 directory for CLONE_INTO_CGROUP. */
+  readonly cgroupPath?: string;
+};
+
+/** Standard streams of a process. */
+export type Stdio = {
+  readonly tty: boolean;
+  /** A stdin that an attached client can write to; else /dev/null. */
+  readonly openStdin: boolean;
+  /** Close stdin for good when the first attached client ends its side. */
+  readonly stdinOnce: boolean;
+};
+
+export type LogTarget =
+  | { readonly driver: 'none' }
+  /** Docker's json-file: `path`, then `path.1` ... when a file reaches maxSizeBytes (0: never rotated). */
+  | { readonly driver: 'json-file'; readonly path: string; readonly maxSizeBytes: number; readonly maxFiles: number };
+
+/** A client's connection, as it came out of the HTTP upgrade. */
+export type ClientConnection =
+  /** A plain unix or TCP socket, handed to the shim by descriptor; `head` is what was read from it already. */
+  | { readonly kind: 'socket'; readonly socket: Socket; readonly head: Buffer }
+  /** Anything else (TLS, WebSocket, no Upgrade header): relayed by the daemon. */
+  | { readonly kind: 'stream'; readonly stream: Duplex };
+
+export type AttachOptions = {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** Bytes that detach, empty for none; default ctrl-p ctrl-q. */
+  readonly detachKeys: Uint8Array;
+  /** Docker's 8-byte stream frames; raw when false (tty). */
+  readonly multiplexed: boolean;
+};
+
+export type Attachment = { readonly options: AttachOptions; readonly connection: ClientConnection };
+
+export type LaunchRequest = {
+  /** The container's id, 64 hex digits. */
+  readonly id: string;
+  /** An existing directory on the run file system: socket, exit status. */
+  readonly runDir: string;
+  readonly plan: LaunchPlan;
+  /** Descriptors given to the executor as slots 0, 1, ... (the root mount and bind sources); the caller closes its own. */
+  readonly slots: readonly number[];
+  /** The slot the shim keeps open for `rootDescriptor`. */
+  readonly rootSlot?: Slot;
+  readonly stdio: Stdio;
+  readonly log: LogTarget;
+  /** Attached before the first byte of output. */
+  readonly attachments: readonly Attachment[];
+  readonly timeoutMs: number;
+};
+
+export type ExecRequest = {
+  /** The exec's id, 64 hex digits. */
+  readonly id: string;
+  /** Run by the child after setns into the container's namespaces (all that the container has). */
+  readonly plan: Pick<LaunchPlan, 'child' | 'prepare'>;
+  readonly slots: readonly number[];
+  readonly stdio: Stdio;
+  readonly attachments: readonly Attachment[];
+  readonly timeoutMs: number;
+};
+
+/** How a process ended. */
+export type ExitStatus = {
+  /** 0 to 255; 128 + signal when a signal ended it. */
+  readonly code: number;
+  readonly signal: number | undefined;
+  /** Milliseconds since the epoch. */
+  readonly exitedAtMs: number;
+};
+
+/** A launch that failed in native code. */
+export type LaunchFailure = {
+  readonly where: 'prepare' | 'parent' | 'child' | 'clone';
+  readonly step: Step | undefined;
+  readonly errno: number;
+};
+
+/** The connection to a container's shim. */
+export interface Shim extends AsyncDisposable {
+  readonly id: string;
+  /** Pid of the container's first process, in the host's pid namespace. */
+  readonly pid: number;
+  readonly shimPid: number;
+  readonly startedAtMs: number;
+  /** Resolves when the container's first process has ended and its output is flushed to log and attachers. */
+  readonly exited: Promise<ExitStatus>;
+  /** Resolves when the connection ended without an exit status: the shim was killed. */
+  readonly lost: Promise<void>;
+  attach(attachment: Attachment): Promise<void>;
+  resize(target: 'init' | { readonly execId: string }, rows: number, columns: number): Promise<void>;
+  /** kill(2) of the container's first process, or of an exec's. @throws notFound when it has ended */
+  signal(target: 'init' | { readonly execId: string }, signal: number): Promise<void>;
+  /** Starts another process in the container. Rejects with GantryError (exitCode 126, 127) when it cannot be executed. */
+  exec(request: ExecRequest): Promise<{ readonly pid: number; readonly exited: Promise<ExitStatus> }>;
+  /** A new descriptor of the container's root mount; the caller closes it. */
+  rootDescriptor(): Promise<number>;
+  /** Closes the connection; the shim and the container go on. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The native launcher: one child process of the daemon, restarted when it dies. */
+export interface Launcher extends AsyncDisposable {
+  readonly pid: number;
+  /**
+   * Starts a container: forks its shim, which runs the plan.
+   * @throws GantryError with exitCode 127 (executable not found), 126 (not executable) or 125, its `cause` a LaunchFailure
+   */
+  launch(request: LaunchRequest): Promise<Shim>;
+  /** Runs steps on the host, in the helper; answers of `netlink` steps with `reply` come back by step index. */
+  run(steps: readonly Step[], slots?: readonly number[]): Promise<ReadonlyMap<number, Buffer>>;
+}
+
+/** What the run directory of a container says after a restart of the daemon. */
+export type Adopted =
+  | { readonly state: 'running'; readonly shim: Shim }
+  | { readonly state: 'exited'; readonly exit: ExitStatus }
+  | { readonly state: 'gone' };

@@ -1,0 +1,1 @@
+export { type Migration, StateStore } from './store.ts';
