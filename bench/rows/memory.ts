@@ -1,0 +1,35 @@
+import type { Row } from '../row.ts';
+import type { Target } from '../target.ts';
+import { docker, pssMb, removeSleepers } from '../target.ts';
+
+export const memoryRows: readonly Row[] = [
+  {
+    id: 'pss-idle',
+    title: 'idle engine, PSS of all its processes',
+    unit: 'MB',
+    runs: 1,
+    limit: { absolute: 90 },
+    measure: async target => pssMb(target.enginePids()),
+  },
+  {
+    id: 'pss-container',
+    title: "PSS of the engine's own processes for each running container",
+    unit: 'MB',
+    runs: 1,
+    limit: { absolute: 0.3 },
+    restore: target => removeSleepers(target, 'weigh', 100),
+    measure: async target => {
+      // The first containers fill pools and caches that later ones share; the growth from 20 to 100 is the price of one.
+      await startSleepersFrom(target, 0, 20);
+      const beforeMb = pssMb(target.enginePids());
+      await startSleepersFrom(target, 20, 100);
+      return (pssMb(target.enginePids()) - beforeMb) / 80;
+    },
+  },
+];
+
+async function startSleepersFrom(target: Target, from: number, to: number): Promise<void> {
+  for (let index = from; index < to; index++) {
+    await docker(target, ['run', '-d', '--name', `weigh${index}`, 'busybox', 'sleep', '100000']);
+  }
+}
