@@ -1,0 +1,39 @@
+import type { MountPoint } from '../documents/index.ts';
+
+/** A mount that a container was created with, as the state store keeps it (plain JSON). */
+export type ContainerMount = {
+  readonly type: 'bind' | 'volume' | 'tmpfs';
+  /** Host path: the bind's source or the volume's mountpoint; empty for tmpfs. */
+  readonly source: string;
+  readonly destination: string;
+  /** The volume's name. */
+  readonly name?: string;
+  readonly driver?: string;
+  /** The options as given (`ro,z`), shown as Mode. */
+  readonly mode: string;
+  readonly rw: boolean;
+  readonly propagation: string;
+  /** Fill the volume from the image when it is empty. */
+  readonly copyUp: boolean;
+  /** Made for this container without a name: removed with it by `rm -v` and `--rm`. */
+  readonly anonymous: boolean;
+  /** The bind's source is made when it is missing (-v), else its absence is an error (--mount). */
+  readonly createSource: boolean;
+  readonly bind?: { readonly nonRecursive: boolean; readonly readOnly: 'recursive' | 'top' | 'best-effort' };
+  readonly subpath?: string;
+  readonly tmpfs?: { readonly options: readonly string[] };
+};
+
+/** The mount as `inspect` and `ps` show it. */
+export function mountPoint(mount: ContainerMount): MountPoint {
+  return {
+    Type: mount.type,
+    ...(mount.name === undefined ? {} : { Name: mount.name }),
+    Source: mount.source,
+    Destination: mount.destination,
+    ...(mount.driver === undefined ? {} : { Driver: mount.driver }),
+    Mode: mount.mode,
+    RW: mount.rw,
+    Propagation: mount.propagation,
+  };
+}
