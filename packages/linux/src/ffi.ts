@@ -48,6 +48,12 @@ export class SystemCallError extends Error {
   }
 }
 
+/** Returns a non-negative `result` as a number, else the negated errno: for failures that are an ordinary answer. */
+export function attempt(result: unknown): number {
+  const value = Number(result);
+  return value < 0 ? -koffi.errno() : value;
+}
+
 /** Returns a non-negative `result` as a number. @throws SystemCallError with the current errno otherwise */
 export function check(result: unknown, call: string, object?: string): number {
   const value = Number(result);
