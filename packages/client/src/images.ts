@@ -1,0 +1,125 @@
+import type { ImageDeleteItem, ImageHistoryItem, ImageInspect, ImageSummary, ProgressMessage } from '@gantry/engine';
+import { type FilterValues, filtersQuery } from './filters.ts';
+import type { Body } from './http.ts';
+import { documents } from './json-lines.ts';
+import type { Transport } from './transport.ts';
+
+/** Images carry slashes and colons that stay as they are in a path. */
+const of = (ref: string) =>
+  `/images/${ref.split('/').map(encodeURIComponent).join('/').replaceAll('%3A', ':').replaceAll('%40', '@')}`;
+
+/** Local images, and their way in and out. */
+export class ImagesClient {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  list(
+    options: {
+      readonly all?: boolean;
+      readonly filters?: FilterValues;
+      readonly sharedSize?: boolean;
+      readonly digests?: boolean;
+    } = {},
+  ): Promise<ImageSummary[]> {
+    return this.#transport.json({
+      path: '/images/json',
+      query: { all: options.all, filters: filtersQuery(options.filters), 'shared-size': options.sharedSize },
+    });
+  }
+
+  async inspect(ref: string): Promise<ImageInspect> {
+    return JSON.parse(await this.inspectText(ref)) as ImageInspect;
+  }
+
+  inspectText(ref: string): Promise<string> {
+    return this.#transport.text({ path: `${of(ref)}/json` });
+  }
+
+  history(ref: string): Promise<ImageHistoryItem[]> {
+    return this.#transport.json({ path: `${of(ref)}/history` });
+  }
+
+  async tag(ref: string, repository: string, tag: string): Promise<void> {
+    await this.#transport.done({ method: 'POST', path: `${of(ref)}/tag`, query: { repo: repository, tag } });
+  }
+
+  remove(
+    ref: string,
+    options: { readonly force?: boolean; readonly noPrune?: boolean } = {},
+  ): Promise<ImageDeleteItem[]> {
+    return this.#transport.json({
+      method: 'DELETE',
+      path: of(ref),
+      query: { force: options.force, noprune: options.noPrune },
+    });
+  }
+
+  /** Pulls one tag or digest, or every tag of a repository when `tag` is empty; ends with an `error` message when it failed. */
+  async pull(
+    image: string,
+    tag: string,
+    options: { readonly platform?: string; readonly authorization?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<AsyncIterable<ProgressMessage>> {
+    const answer = await this.#transport.call({
+      method: 'POST',
+      path: '/images/create',
+      query: { fromImage: image, tag, platform: options.platform },
+      headers: options.authorization === undefined ? {} : { 'X-Registry-Auth': options.authorization },
+      signal: options.signal,
+    });
+    return documents<ProgressMessage>(answer.body);
+  }
+
+  async load(
+    archive: AsyncIterable<Uint8Array>,
+    options: { readonly quiet?: boolean; readonly platform?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<AsyncIterable<ProgressMessage>> {
+    const answer = await this.#transport.call({
+      method: 'POST',
+      path: '/images/load',
+      query: { quiet: options.quiet, platform: options.platform },
+      headers: { 'Content-Type': 'application/x-tar' },
+      body: archive,
+      signal: options.signal,
+    });
+    return documents<ProgressMessage>(answer.body);
+  }
+
+  /** @param source a tar stream, or a URL that the engine fetches */
+  async import(
+    source: AsyncIterable<Uint8Array> | { readonly url: string },
+    options: {
+      readonly repository?: string;
+      readonly tag?: string;
+      readonly message?: string;
+      readonly changes?: readonly string[];
+      readonly platform?: string;
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<AsyncIterable<ProgressMessage>> {
+    const changes = (options.changes ?? []).map(change => `&changes=${encodeURIComponent(change)}`).join('');
+    const query = new URLSearchParams({
+      fromSrc: 'url' in source ? source.url : '-',
+      repo: options.repository ?? '',
+      tag: options.tag ?? '',
+      message: options.message ?? '',
+      platform: options.platform ?? '',
+    });
+    const answer = await this.#transport.call({
+      method: 'POST',
+      path: `/images/create?${query}${changes}`,
+      ...('url' in source ? {} : { body: source }),
+      signal: options.signal,
+    });
+    return documents<ProgressMessage>(answer.body);
+  }
+
+  /** A tar archive of the images, as `docker save` writes it. */
+  async save(refs: readonly string[], signal?: AbortSignal): Promise<Body> {
+    const names = refs.map(ref => `names=${encodeURIComponent(ref)}`).join('&');
+    return (await this.#transport.call({ path: `/images/get?${names}`, signal })).body;
+  }
+}

@@ -1,0 +1,10 @@
+export type * from '@gantry/engine';
+export { EngineClient, isNewer, NEWEST_API_VERSION } from './client.ts';
+export type { AttachStreams, ContainerCreateBody, ContainerLogsOptions, WaitResult } from './containers.ts';
+export { ApiError, ConnectionError } from './errors.ts';
+export type { FilterValues } from './filters.ts';
+export { FrameDecoder } from './frames.ts';
+export { Hijacked } from './hijack.ts';
+export { type Host, parseHost, type TlsFiles } from './host.ts';
+export type { Body } from './http.ts';
+export type { Ping, VersionDocument } from './system.ts';

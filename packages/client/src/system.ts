@@ -1,0 +1,81 @@
+import type { EventMessage } from '@gantry/engine';
+import { type FilterValues, filtersQuery } from './filters.ts';
+import { lines } from './json-lines.ts';
+import type { Transport } from './transport.ts';
+
+/** What an engine says of itself in the headers of `_ping`. */
+export type Ping = {
+  readonly apiVersion: string;
+  readonly osType: string;
+  readonly experimental: boolean;
+  /** The engine's product and version, `Docker/28.5.2 (linux)`. */
+  readonly server: string;
+  readonly headers: ReadonlyMap<string, string>;
+};
+
+export type VersionDocument = {
+  Platform?: { Name: string };
+  Components?: { Name: string; Version: string; Details?: Record<string, string> }[];
+  Version: string;
+  ApiVersion: string;
+  MinAPIVersion?: string;
+  GitCommit: string;
+  GoVersion: string;
+  Os: string;
+  Arch: string;
+  KernelVersion?: string;
+  Experimental?: boolean;
+  BuildTime?: string;
+};
+
+export class SystemClient {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async ping(signal?: AbortSignal): Promise<Ping> {
+    const answer = await this.#transport.call({ method: 'HEAD', path: '/_ping', signal });
+    for await (const _ of answer.body);
+    return {
+      apiVersion: answer.headers.get('api-version') ?? '1.24',
+      osType: answer.headers.get('ostype') ?? '',
+      experimental: answer.headers.get('docker-experimental') === 'true',
+      server: answer.headers.get('server') ?? '',
+      headers: answer.headers,
+    };
+  }
+
+  version(): Promise<VersionDocument> {
+    return this.#transport.json({ path: '/version' });
+  }
+
+  info(): Promise<Record<string, unknown>> {
+    return this.#transport.json({ path: '/info' });
+  }
+
+  /** Events from now, or from `since`, until `until` or abort; times are Unix seconds with a fraction. */
+  async events(
+    options: { readonly since?: string; readonly until?: string; readonly filters?: FilterValues } = {},
+    signal?: AbortSignal,
+  ): Promise<AsyncIterable<{ readonly event: EventMessage; readonly text: string }>> {
+    const answer = await this.#transport.call({
+      path: '/events',
+      query: { since: options.since, until: options.until, filters: filtersQuery(options.filters) },
+      signal,
+    });
+    return parseEvents(answer.body);
+  }
+}
+
+async function* parseEvents(
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<{ event: EventMessage; text: string }, void> {
+  for await (const text of lines(body)) {
+    const event = JSON.parse(text) as EventMessage;
+    // JSON.parse rounds what has more than 53 bits.
+    const timeNano = /"timeNano":(\d+)/.exec(text)?.[1];
+    yield { event: { ...event, timeNano: BigInt(timeNano ?? 0) }, text };
+  }
+}
