@@ -1,0 +1,24 @@
+export { addAddress, deleteAddress, getAddresses, type InterfaceAddress, parseAddress } from './address.ts';
+export {
+  createBridge,
+  createDummy,
+  createVeth,
+  deleteLink,
+  formatMac,
+  getLink,
+  type Link,
+  type LinkRef,
+  type LinkSettings,
+  moveLink,
+  parseLink,
+  parseMac,
+  setBridgePort,
+  setLink,
+  type TargetNamespace,
+  withoutLinkLocal,
+} from './link.ts';
+export { type Attribute, type Encoded, encode, type Message, NetlinkFlag, NetlinkProtocol } from './message.ts';
+export { deleteNeighbor, setNeighbor } from './neighbor.ts';
+export { attributeList, attributeText, errnoOf, type ParsedMessage, parseAttributes, parseMessages } from './parse.ts';
+export { addRoute, deleteRoute, getRoutes, parseRoute, type Route } from './route.ts';
+export { NetlinkSocket } from './socket.ts';

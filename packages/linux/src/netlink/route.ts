@@ -1,0 +1,73 @@
+import { ipBytes, ipText } from '../ip-address.ts';
+import { type Attribute, bytes, type Message, NetlinkFlag, u32 } from './message.ts';
+import { type ParsedMessage, parseAttributes } from './parse.ts';
+
+/** @see linux/rtnetlink.h */
+const RTM = { newRoute: 24, deleteRoute: 25, getRoute: 26 } as const;
+const RTA = { destination: 1, outLink: 4, gateway: 5, preferredSource: 7, table: 15 } as const;
+const TABLE_MAIN = 254;
+const PROTOCOL_BOOT = 3;
+const SCOPE = { universe: 0, link: 253 } as const;
+const TYPE_UNICAST = 1;
+
+/** A route; without `destination` the default one. */
+export type Route = {
+  readonly family: 4 | 6;
+  readonly destination?: { readonly address: string; readonly prefixLength: number };
+  readonly gateway?: string;
+  readonly linkIndex?: number;
+  readonly preferredSource?: string;
+};
+
+/** @throws EEXIST, ENETUNREACH (the gateway is on no link) */
+export function addRoute(route: Route): Message {
+  return routeMessage(RTM.newRoute, NetlinkFlag.create | NetlinkFlag.exclusive, route);
+}
+
+/** @throws ESRCH when there is none */
+export function deleteRoute(route: Route): Message {
+  return routeMessage(RTM.deleteRoute, 0, route);
+}
+
+/** Asks for all routes of both families (or of one) in all tables. */
+export function getRoutes(family?: 4 | 6): Message {
+  const header = Buffer.alloc(12);
+  header.writeUInt8(family === undefined ? 0 : family === 4 ? 2 : 10, 0);
+  return { type: RTM.getRoute, flags: NetlinkFlag.request | NetlinkFlag.dump, header, attributes: [] };
+}
+
+/** The unicast route of the main table that a message tells of, undefined for any other message. */
+export function parseRoute(message: ParsedMessage): Route | undefined {
+  const { payload } = message;
+  if (message.type !== RTM.newRoute || payload.length < 12) return undefined;
+  const attributes = parseAttributes(payload, 12);
+  const table = attributes.get(RTA.table)?.readUInt32LE(0) ?? payload.readUInt8(4);
+  if (table !== TABLE_MAIN || payload.readUInt8(7) !== TYPE_UNICAST) return undefined;
+  const destination = attributes.get(RTA.destination);
+  const gateway = attributes.get(RTA.gateway);
+  const source = attributes.get(RTA.preferredSource);
+  return {
+    family: payload.readUInt8(0) === 2 ? 4 : 6,
+    destination: destination && { address: ipText(destination), prefixLength: payload.readUInt8(1) },
+    gateway: gateway && ipText(gateway),
+    linkIndex: attributes.get(RTA.outLink)?.readUInt32LE(0),
+    preferredSource: source && ipText(source),
+  };
+}
+
+function routeMessage(type: number, flags: number, route: Route): Message {
+  const { destination, gateway, linkIndex, preferredSource } = route;
+  const header = Buffer.alloc(12);
+  header.writeUInt8(route.family === 4 ? 2 : 10, 0);
+  header.writeUInt8(destination?.prefixLength ?? 0, 1);
+  header.writeUInt8(TABLE_MAIN, 4);
+  header.writeUInt8(PROTOCOL_BOOT, 5);
+  header.writeUInt8(gateway === undefined ? SCOPE.link : SCOPE.universe, 6);
+  header.writeUInt8(TYPE_UNICAST, 7);
+  const attributes: Attribute[] = [];
+  if (destination) attributes.push(bytes(RTA.destination, ipBytes(destination.address)));
+  if (gateway !== undefined) attributes.push(bytes(RTA.gateway, ipBytes(gateway)));
+  if (preferredSource !== undefined) attributes.push(bytes(RTA.preferredSource, ipBytes(preferredSource)));
+  if (linkIndex !== undefined) attributes.push(u32(RTA.outLink, linkIndex));
+  return { type, flags: NetlinkFlag.request | NetlinkFlag.ack | flags, header, attributes };
+}

@@ -1,0 +1,75 @@
+import { check, libc, SystemCallError } from '../ffi.ts';
+import { encode, type Message, NetlinkControl, NetlinkFlag } from './message.ts';
+import { errnoOf, type ParsedMessage, parseMessages } from './parse.ts';
+
+const socketCall = libc('int socket(int domain, int type, int protocol)');
+const sendCall = libc('long send(int fd, const void *buffer, size_t length, int flags)');
+const recvCall = libc('long recv(int fd, _Out_ void *buffer, size_t length, int flags)');
+const setsockoptCall = libc('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)');
+const closeCall = libc('int close(int fd)');
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOCK_CLOEXEC = 0x80000;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const RECEIVE_BYTES = 65536;
+const TIMEOUT_SECONDS = 5;
+
+/**
+ * A netlink socket in the namespace of this process, for exchanges that cannot sleep long: the dumps at start, and tests.
+ * Everything else goes to the launcher as `netlink` steps.
+ * @see netlink(7)
+ */
+export class NetlinkSocket implements Disposable {
+  readonly #fd: number;
+  readonly #buffer = Buffer.alloc(RECEIVE_BYTES);
+
+  constructor(protocol: number) {
+    this.#fd = check(socketCall(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), 'socket', `netlink ${protocol}`);
+    const timeout = Buffer.alloc(16);
+    timeout.writeBigInt64LE(BigInt(TIMEOUT_SECONDS), 0);
+    check(setsockoptCall(this.#fd, SOL_SOCKET, SO_RCVTIMEO, timeout, 16), 'setsockopt');
+    check(setsockoptCall(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, Buffer.from([1, 0, 0, 0]), 4), 'setsockopt');
+  }
+
+  /** Sends messages and returns the answers. @throws SystemCallError with the first errno that the kernel answers */
+  request(messages: readonly Message[]): ParsedMessage[] {
+    return this.exchange(encode(messages).bytes);
+  }
+
+  /** As {@link request}, of encoded bytes. */
+  exchange(bytes: Uint8Array): ParsedMessage[] {
+    check(sendCall(this.#fd, bytes, bytes.length, 0), 'send', 'netlink');
+    const sent = parseMessages(bytes);
+    const waiting = new Set(sent.filter(expectsAnswer).map(message => message.sequence));
+    const answers: ParsedMessage[] = [];
+    let failed = 0;
+    while (waiting.size > 0) {
+      const length = check(recvCall(this.#fd, this.#buffer, this.#buffer.length, 0), 'recv', 'netlink');
+      for (const message of parseMessages(Buffer.from(this.#buffer.subarray(0, length)))) {
+        const errno = errnoOf(message);
+        if (errno !== undefined) {
+          if (errno !== 0 && failed === 0) failed = errno;
+          // Of a batch that is refused as a whole, only its first message is answered.
+          if (errno !== 0 && !waiting.has(message.sequence)) waiting.clear();
+          waiting.delete(message.sequence);
+        } else if (message.type === NetlinkControl.done) waiting.delete(message.sequence);
+        else answers.push(message);
+      }
+    }
+    if (failed !== 0) throw new SystemCallError('netlink', failed);
+    return answers;
+  }
+
+  [Symbol.dispose](): void {
+    closeCall(this.#fd);
+  }
+}
+
+/** An acknowledgement, or the end of a dump. */
+function expectsAnswer({ flags }: ParsedMessage): boolean {
+  return (flags & NetlinkFlag.ack) !== 0 || (flags & NetlinkFlag.dump) === NetlinkFlag.dump;
+}
