@@ -1,4 +1,45 @@
+export {
+  availableCapabilities,
+  boundingSet,
+  CAPABILITIES,
+  capabilityBit,
+  capabilityMask,
+  capabilityNames,
+  lastCapability,
+} from './capabilities.ts';
+export type { CgroupLayout, CgroupResources } from './cgroup/index.ts';
+export * as cgroup from './cgroup/index.ts';
+export { deviceNumber, splitDeviceNumber } from './device-number.ts';
 export { describeErrno, errnoName, SystemCallError } from './ffi.ts';
 export * as file from './file.ts';
+export { closeDescriptor, duplicate, owned, pidfdOpen, pidfdSendSignal } from './file-descriptor.ts';
+export { openInRoot, readFileInRoot, resolveInRoot, statInRoot } from './in-root.ts';
 export { ipBytes, ipText } from './ip-address.ts';
+export {
+  hasAppArmor,
+  hasMountSetattr,
+  hasNamespace,
+  hasSeccomp,
+  type KernelVersion,
+  kernelAtLeast,
+  kernelVersion,
+  parseKernelVersion,
+} from './kernel.ts';
+export {
+  attachMount,
+  cloneMount,
+  mount,
+  mountDetached,
+  mountRoot,
+  type RootMountSource,
+  setMountAttributes,
+  umount,
+} from './mount.ts';
+export * as flags from './mount-flags.ts';
+export { type MountInfo, mountOf, parseMountInfo, readMountInfo } from './mountinfo.ts';
 export * as netlink from './netlink/index.ts';
+export { probePort } from './port-probe.ts';
+export { kill, processStartTime, RLIM_INFINITY, readLimit } from './process.ts';
+export { RLIMITS, rlimitNumber } from './rlimits.ts';
+export { SIGRTMAX, SIGRTMIN, signalName, signalNumber } from './signals.ts';
+export { type SysctlNamespace, sysctlDotted, sysctlNamespace, sysctlPath } from './sysctls.ts';

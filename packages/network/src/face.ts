@@ -1,4 +1,6 @@
-import type { Step } from '@gantry/runtime';
+import type { GantryError } from '@gantry/errors';
+import type { Launcher, LaunchFailure, Step } from '@gantry/runtime';
+import type { StateStore } from '@gantry/store';
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 
@@ -6,6 +8,7 @@ export type Protocol = 'tcp' | 'udp' | 'sctp';
 export type PortRequest = {
   readonly protocol: Protocol;
   readonly containerPort: number;
+  /** Empty for all addresses of both families. */
   readonly hostIp: string;
   readonly hostPort: number;
   /** Upper end of a requested range (`-p 8000-8010:80`), else equal to hostPort. */
@@ -45,6 +48,16 @@ export type Endpoint = {
   readonly ports: readonly PublishedPort[];
 };
 
+/** What openNetworkStack needs beside the options of a user. */
+export type NetworkStackOptions = NetworkOptions & {
+  readonly store: StateStore;
+  readonly launcher: Pick<Launcher, 'run'>;
+  /** The daemon's run directory, which dies with the machine. */
+  readonly runDir: string;
+  /** Told about what could not be done but does not stop anything; default: silent. */
+  readonly warn?: (message: string, error?: unknown) => void;
+};
+
 /** What a launch plan needs to give a container its network; each list goes to the part of LaunchPlan of that name. */
 export type NetworkAttachment = {
   readonly endpoint: Endpoint;
@@ -78,11 +91,15 @@ export interface NetworkStack extends AsyncDisposable {
   attach(request: {
     readonly networkId: string;
     readonly containerId: string;
+    /** The container's name without its slash, for messages. */
+    readonly containerName?: string;
     readonly macAddress: string | undefined;
     readonly ipv4Address: string | undefined;
     readonly interfaceName: string;
     readonly ports: readonly PortRequest[];
   }): Promise<NetworkAttachment>;
+  /** Docker's error for a launch that failed at one of this endpoint's steps; undefined when the step is not of the network. */
+  explain(endpoint: Endpoint, containerName: string, failure: LaunchFailure): GantryError | undefined;
   /** Gives address and ports back and removes what the parent steps made (its veth dies with the namespace). Tolerates what is gone. */
   detach(endpoint: Endpoint): Promise<void>;
   /** Takes over the endpoint of a container that ran on while the daemon was away. */

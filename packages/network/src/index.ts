@@ -1,1 +1,2 @@
 export type * from './face.ts';
+export { openNetworkStack } from './stack.ts';

@@ -6,6 +6,8 @@ export type ParsedMessage = {
   readonly sequence: number;
   /** What follows nlmsghdr. */
   readonly payload: Buffer;
+  /** With nlmsghdr and padding. */
+  readonly raw: Buffer;
 };
 
 /** Reads the messages of one or several datagrams; a truncated rest is left out. */
@@ -20,6 +22,7 @@ export function parseMessages(data: Uint8Array): ParsedMessage[] {
       flags: buffer.readUInt16LE(at + 6),
       sequence: buffer.readUInt32LE(at + 8),
       payload: buffer.subarray(at + 16, at + length),
+      raw: buffer.subarray(at, at + ((length + 3) & ~3)),
     });
     at += (length + 3) & ~3;
   }

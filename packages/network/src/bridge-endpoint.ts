@@ -1,0 +1,103 @@
+import { netlink } from '@gantry/linux';
+import type { Step } from '@gantry/runtime';
+import type { BridgeDevice } from './bridge-device.ts';
+import type { Endpoint, NetworkAttachment, PublishedPort } from './face.ts';
+import type { Firewall } from './firewall/firewall.ts';
+import { childNamespace, LOOPBACK_INDEX, routeStep, sysctlStep } from './step.ts';
+
+export type EndpointContext = {
+  readonly bridge: { readonly device: BridgeDevice; readonly mtu: number; readonly icc: boolean };
+  readonly firewall: Firewall | undefined;
+  readonly ipv6: boolean;
+  readonly containerLinkIndex: number;
+};
+
+const ENOENT = 2;
+const ENODEV = 19;
+
+/** Name of the host end of an endpoint's veth pair. */
+export function hostLinkName(endpointId: string): string {
+  return `gntry${endpointId.slice(0, 7)}`;
+}
+
+/** The steps that put a container on its bridge. */
+export function compileEndpoint(
+  endpoint: Endpoint,
+  interfaceName: string,
+  context: EndpointContext,
+): NetworkAttachment {
+  return {
+    endpoint,
+    prepare: endpoint.ports.map(port => socketStep(endpoint, port, context.firewall !== undefined)),
+    parent: [hostSide(endpoint, interfaceName, context), ...(context.firewall?.addPorts(endpoint) ?? [])],
+    child: containerSide(endpoint, interfaceName, context),
+  };
+}
+
+/** The steps that undo what the parent steps made; each tolerates that there is nothing. */
+export function removalSteps(endpoint: Endpoint, context: EndpointContext): readonly Step[] {
+  const { index } = context.bridge.device;
+  return [
+    ...(context.firewall?.removePorts(endpoint) ?? []),
+    ...(endpoint.ipv4
+      ? [routeStep([netlink.deleteNeighbor({ linkIndex: index, address: endpoint.ipv4.address })], [ENOENT, ENODEV])]
+      : []),
+  ];
+}
+
+function hostSide(endpoint: Endpoint, interfaceName: string, { bridge, ipv6 }: EndpointContext): Step {
+  const name = hostLinkName(endpoint.id);
+  const { index } = bridge.device;
+  return routeStep([
+    netlink.createVeth(
+      name,
+      { mtu: bridge.mtu, master: index },
+      { name: interfaceName, mtu: bridge.mtu, macAddress: endpoint.macAddress, namespace: childNamespace },
+    ),
+    // The host end needs no address of its own: without one it sends nothing, and costs no timers.
+    ...(ipv6 ? [netlink.withoutLinkLocal({ name })] : []),
+    ...(bridge.icc ? [] : [netlink.setBridgePort({ name }, { isolated: true })]),
+    netlink.setLink({ name }, { up: true }),
+    ...(endpoint.ipv4
+      ? [
+          netlink.setNeighbor({
+            linkIndex: index,
+            address: endpoint.ipv4.address,
+            macAddress: endpoint.macAddress,
+          }),
+        ]
+      : []),
+  ]);
+}
+
+function containerSide(endpoint: Endpoint, interfaceName: string, context: EndpointContext): readonly Step[] {
+  const index = context.containerLinkIndex;
+  const { ipv4 } = endpoint;
+  return [
+    routeStep([
+      netlink.setLink({ index: LOOPBACK_INDEX }, { up: true }),
+      // Named as it is named already: fails when the index is another device's, before that gets an address.
+      netlink.setLink({ index, name: interfaceName }, {}),
+      ...(ipv4 ? [netlink.addAddress({ linkIndex: index, ...ipv4 })] : []),
+    ]),
+    ...(context.ipv6 && !endpoint.ipv6
+      ? [sysctlStep(`net/ipv6/conf/${interfaceName}/disable_ipv6`, '1', [ENOENT])]
+      : []),
+    routeStep([
+      netlink.setLink({ index }, { up: true }),
+      ...(ipv4 ? [netlink.addRoute({ family: 4, gateway: ipv4.gateway, linkIndex: index })] : []),
+    ]),
+  ];
+}
+
+/** Rules take IPv4 connections to the container before they reach this socket; IPv6 ones are relayed. */
+function socketStep(endpoint: Endpoint, port: PublishedPort, rules: boolean): Step {
+  const relayed = port.hostIp.includes(':') || !rules;
+  return {
+    op: 'hostSocket',
+    protocol: port.protocol,
+    address: port.hostIp,
+    port: port.hostPort,
+    ...(relayed && endpoint.ipv4 ? { relayTo: { address: endpoint.ipv4.address, port: port.containerPort } } : {}),
+  };
+}

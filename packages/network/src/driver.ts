@@ -1,0 +1,27 @@
+import type { Endpoint, NetworkAttachment, NetworkRecord, PortRequest } from './face.ts';
+
+export type AttachRequest = {
+  readonly networkId: string;
+  readonly containerId: string;
+  /** The container's name without its slash, for messages. */
+  readonly containerName?: string;
+  readonly macAddress: string | undefined;
+  readonly ipv4Address: string | undefined;
+  readonly interfaceName: string;
+  readonly ports: readonly PortRequest[];
+};
+
+/** One kind of network. A driver has one instance a daemon, which serves all its networks. */
+export interface NetworkDriver {
+  readonly name: NetworkRecord['driver'];
+  /** Makes what the host side needs, or takes over what is there; returns the record with what was chosen. */
+  open(network: NetworkRecord): Promise<NetworkRecord>;
+  /** Compiles a container's steps; nothing is touched in the kernel. */
+  attach(network: NetworkRecord, request: AttachRequest): Promise<NetworkAttachment>;
+  /** Undoes what the steps of `attach` made, and tolerates what is gone or never was. */
+  detach(network: NetworkRecord, endpoint: Endpoint): Promise<void>;
+  /** Notes an endpoint that was made before this daemon started. */
+  adopt(network: NetworkRecord, endpoint: Endpoint): void;
+  /** Removes what no endpoint owns and restores what is missing. */
+  reconcile(): Promise<void>;
+}

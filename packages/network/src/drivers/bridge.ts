@@ -1,0 +1,179 @@
+import { systemError, unavailable } from '@gantry/errors';
+import { netlink } from '@gantry/linux';
+import type { Launcher } from '@gantry/runtime';
+import { type BridgeDevice, openBridgeDevice, subnetRecord } from '../bridge-device.ts';
+import { compileEndpoint, hostLinkName, removalSteps } from '../bridge-endpoint.ts';
+import { BridgeOption } from '../bridge-options.ts';
+import type { AttachRequest, NetworkDriver } from '../driver.ts';
+import type { Endpoint, PublishedPort } from '../face.ts';
+import type { Firewall } from '../firewall/firewall.ts';
+import type { HostView } from '../host-view.ts';
+import { newId } from '../id.ts';
+import { AddressPool, type PoolRange } from '../ipam.ts';
+import { externalConnectivityError } from '../port-errors.ts';
+import type { PortTable } from '../ports.ts';
+import { routeStep } from '../step.ts';
+import { addressNumber, addressText } from '../subnet.ts';
+
+export type BridgeContext = {
+  readonly run: Launcher['run'];
+  readonly readView: () => HostView;
+  readonly pools: readonly PoolRange[];
+  /** Address of the default bridge that the user chose, as `10.1.0.1/24`. */
+  readonly bip: string | undefined;
+  readonly ports: PortTable;
+  /** Undefined when the user wants no rules: published ports are then relayed by the shim. */
+  readonly firewall: Firewall | undefined;
+  readonly ipv6: boolean;
+  /** Index of the first link made in a container's namespace. */
+  readonly containerLinkIndex: number;
+  readonly warn: (message: string, error?: unknown) => void;
+};
+
+/** A Linux bridge takes this many ports. @see net/bridge/br_private.h, BR_MAX_PORTS */
+const MAX_PORTS = 1023;
+const ENODEV = 19;
+
+type OpenBridge = {
+  readonly device: BridgeDevice;
+  readonly pool: AddressPool;
+  readonly mtu: number;
+  readonly icc: boolean;
+  /** The endpoints by the name of their host end. */
+  readonly endpoints: Map<string, Endpoint>;
+};
+
+/** Containers on a bridge of the host, behind address translation, with published ports. */
+export function bridgeDriver(context: BridgeContext): NetworkDriver {
+  const bridges = new Map<string, OpenBridge>();
+  /** Removals under way: what they held is free when they end. */
+  const leaving = new Map<Endpoint, Promise<void>>();
+
+  const bridgeOf = (networkId: string): OpenBridge => {
+    const bridge = bridges.get(networkId);
+    if (!bridge) throw systemError(`network ${networkId} is not open`);
+    return bridge;
+  };
+
+  const reservePorts = async (request: AttachRequest, endpointId: string): Promise<PublishedPort[]> => {
+    for (;;) {
+      try {
+        return context.ports.reserve(request.ports);
+      } catch (error) {
+        // What a container that was just removed had may be asked for again before its rules are gone.
+        const soon = [...leaving].filter(([endpoint]) => endpoint.ports.length > 0).map(([, work]) => work);
+        if (soon.length === 0) {
+          throw externalConnectivityError(request.containerName ?? request.containerId, endpointId, error);
+        }
+        await Promise.race(soon);
+      }
+    }
+  };
+
+  return {
+    name: 'bridge',
+
+    async open(network) {
+      const device = await openBridgeDevice(network, context);
+      const icc = network.options[BridgeOption.icc] !== 'false';
+      const masquerade = network.options[BridgeOption.masquerade] !== 'false';
+      bridges.set(network.id, {
+        device,
+        pool: new AddressPool(device.subnet, [addressNumber(device.gateway)]),
+        mtu: Number(network.options[BridgeOption.mtu] ?? 1500),
+        icc,
+        endpoints: new Map(),
+      });
+      await context.firewall?.addBridge({ ...device, icc, masquerade });
+      return { ...network, subnets: [subnetRecord(device)] };
+    },
+
+    async attach(network, request) {
+      const bridge = bridgeOf(network.id);
+      if (bridge.endpoints.size >= MAX_PORTS) {
+        throw unavailable(`network ${network.name} is full: a bridge has at most ${MAX_PORTS} containers`, {
+          hint: 'remove containers, or put some on another network',
+        });
+      }
+      const id = newEndpointId(bridge);
+      const ports = request.ports.length === 0 ? [] : await reservePorts(request, id);
+      try {
+        const address = takeAddress(bridge.pool, request.ipv4Address);
+        const endpoint: Endpoint = {
+          id,
+          networkId: network.id,
+          networkName: network.name,
+          containerId: request.containerId,
+          macAddress: request.macAddress ?? macOf(address),
+          ipv4: {
+            address: addressText(address),
+            prefixLength: bridge.pool.subnet.prefixLength,
+            gateway: bridge.device.gateway,
+          },
+          ipv6: undefined,
+          ports,
+        };
+        bridge.endpoints.set(hostLinkName(id), endpoint);
+        return compileEndpoint(endpoint, request.interfaceName, { ...context, bridge });
+      } catch (error) {
+        context.ports.release(ports);
+        throw error;
+      }
+    },
+
+    async detach(_network, endpoint) {
+      const bridge = bridgeOf(endpoint.networkId);
+      if (!bridge.endpoints.delete(hostLinkName(endpoint.id))) return;
+      const work = context.run(removalSteps(endpoint, { ...context, bridge })).then(
+        () => {},
+        error => context.warn(`removing endpoint ${endpoint.id} from network ${endpoint.networkName}`, error),
+      );
+      leaving.set(endpoint, work);
+      await work;
+      leaving.delete(endpoint);
+      context.ports.release(endpoint.ports);
+      if (endpoint.ipv4) bridge.pool.release(addressNumber(endpoint.ipv4.address));
+    },
+
+    adopt(_network, endpoint) {
+      const bridge = bridgeOf(endpoint.networkId);
+      bridge.endpoints.set(hostLinkName(endpoint.id), endpoint);
+      context.ports.adopt(endpoint.ports);
+      if (endpoint.ipv4) bridge.pool.take(addressNumber(endpoint.ipv4.address));
+    },
+
+    async reconcile() {
+      const view = context.readView();
+      const steps = [...bridges.values()].flatMap(bridge =>
+        view.links
+          .filter(link => link.master === bridge.device.index && isOurs(link.name) && !bridge.endpoints.has(link.name))
+          .map(link => routeStep([netlink.deleteLink({ name: link.name })], [ENODEV])),
+      );
+      if (steps.length > 0) await context.run(steps);
+      await context.firewall?.restore([...bridges.values()].flatMap(bridge => [...bridge.endpoints.values()]));
+    },
+  };
+}
+
+function newEndpointId(bridge: OpenBridge): string {
+  for (;;) {
+    const id = newId();
+    if (!bridge.endpoints.has(hostLinkName(id))) return id;
+  }
+}
+
+function isOurs(linkName: string): boolean {
+  return /^gntry[0-9a-f]{7}$/.test(linkName);
+}
+
+function takeAddress(pool: AddressPool, asked: string | undefined): number {
+  if (asked === undefined || asked === '') return pool.allocate();
+  const address = addressNumber(asked);
+  if (!pool.take(address)) throw unavailable('Address already in use');
+  return address;
+}
+
+/** Made of the address, so that a neighbour that remembers the address is never wrong about it. */
+function macOf(address: number): string {
+  return netlink.formatMac(Uint8Array.of(2, 0x42, address >>> 24, address >>> 16, address >>> 8, address));
+}

@@ -1,0 +1,102 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { netlink } from '@gantry/linux';
+import { addressNumber, parseSubnet, type Subnet, subnetOf } from './subnet.ts';
+
+/** The host's links, addresses and on-link routes at one moment. */
+export type HostView = {
+  readonly links: readonly netlink.Link[];
+  readonly addresses: readonly netlink.InterfaceAddress[];
+  readonly routes: readonly netlink.Route[];
+};
+
+/** Reads what the kernel has; at start only, since a dump waits for whoever changes links at the moment. */
+export function readHostView(): HostView {
+  using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.route);
+  return {
+    links: present(socket.request([netlink.getLink()]).map(netlink.parseLink)),
+    addresses: present(socket.request([netlink.getAddresses()]).map(netlink.parseAddress)),
+    routes: present(socket.request([netlink.getRoutes(4)]).map(netlink.parseRoute)),
+  };
+}
+
+/**
+ * The IPv4 subnets that a new network must not overlap: those of the host's addresses, on-link routes and name servers.
+ * Routes through a gateway do not count: a VPN's half-of-everything routes would leave nothing.
+ */
+export function usedSubnets(view: HostView, exceptLink?: number): Subnet[] {
+  const used: Subnet[] = [];
+  for (const { linkIndex, address, prefixLength } of view.addresses) {
+    if (linkIndex !== exceptLink && !address.includes(':')) used.push(subnetOf(addressNumber(address), prefixLength));
+  }
+  for (const { linkIndex, destination, gateway } of view.routes) {
+    if (linkIndex === exceptLink || gateway !== undefined || !destination || destination.prefixLength === 0) continue;
+    used.push(subnetOf(addressNumber(destination.address), destination.prefixLength));
+  }
+  return [...used, ...nameServers()];
+}
+
+function nameServers(): Subnet[] {
+  let text = '';
+  try {
+    text = readFileSync('/etc/resolv.conf', 'utf8');
+  } catch {
+    // A host without the file has no name servers.
+  }
+  return [...text.matchAll(/^\s*nameserver\s+(\d+\.\d+\.\d+\.\d+)\s*$/gm)].flatMap(([, address]) => {
+    try {
+      return [parseSubnet(`${address}/32`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Whether this kernel has IPv6 at all. */
+export function hasIPv6(): boolean {
+  return existsSync('/proc/net/if_inet6');
+}
+
+/** The range that ports are taken from when none is asked for. @see ip-sysctl.rst, ip_local_port_range */
+export function localPortRange(): readonly [first: number, last: number] {
+  try {
+    const [first, last] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+      .trim()
+      .split(/\s+/)
+      .map(Number);
+    if (first && last && first <= last) return [first, last];
+  } catch {
+    // As when it cannot be read: the range of RFC 6335.
+  }
+  return [49153, 65535];
+}
+
+/** Devices that tunnel modules put into every new namespace, before anything else is made there. */
+const FALLBACK_TUNNELS = new Set([
+  'tunl0',
+  'gre0',
+  'gretap0',
+  'erspan0',
+  'ip_vti0',
+  'ip6_vti0',
+  'sit0',
+  'ip6tnl0',
+  'ip6gre0',
+]);
+
+/**
+ * The index that the first link has which is made in a new network namespace: 2 after the loopback, and more on a host
+ * with tunnel modules. @see admin-guide/sysctl/net.rst, fb_tunnels_only_for_init_net
+ */
+export function firstIndexInNewNamespace(links: readonly netlink.Link[]): number {
+  let everywhere = true;
+  try {
+    everywhere = readFileSync('/proc/sys/net/core/fb_tunnels_only_for_init_net', 'utf8').trim() === '0';
+  } catch {
+    // Kernels before 4.18 had no choice.
+  }
+  return 2 + (everywhere ? links.filter(link => FALLBACK_TUNNELS.has(link.name)).length : 0);
+}
+
+function present<T>(list: readonly (T | undefined)[]): T[] {
+  return list.filter(item => item !== undefined);
+}

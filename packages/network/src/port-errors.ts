@@ -1,0 +1,48 @@
+import { type GantryError, systemError } from '@gantry/errors';
+import { describeErrno } from '@gantry/linux';
+import type { LaunchFailure } from '@gantry/runtime';
+import type { Endpoint } from './face.ts';
+import { PortTaken } from './ports.ts';
+
+/** Docker's error when a container's ports cannot be published. */
+export function externalConnectivityError(containerName: string, endpointId: string, cause: unknown): GantryError {
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return systemError(
+    `failed to set up container networking: driver failed programming external connectivity on endpoint ${containerName} (${endpointId}): ${detail}`,
+    {
+      cause,
+      exitCode: 125,
+      hint:
+        cause instanceof PortTaken
+          ? 'publish another port, or remove the container that has it'
+          : 'publish another port, or end the process that has it',
+    },
+  );
+}
+
+/** Docker's error for a launch that failed at one of an endpoint's steps; undefined when the step is not one of them. */
+export function explainLaunchFailure(
+  endpoint: Endpoint,
+  containerName: string,
+  { step, errno }: LaunchFailure,
+): GantryError | undefined {
+  if (step?.op === 'hostSocket') {
+    const { address, port, protocol } = step;
+    const published = endpoint.ports.find(
+      one => one.hostIp === address && one.hostPort === port && one.protocol === protocol,
+    );
+    if (!published) return undefined;
+    const host = address.includes(':') ? `[${address}]` : address;
+    const target = `${endpoint.ipv4?.address ?? ''}:${published.containerPort}/${protocol}`;
+    return externalConnectivityError(
+      containerName,
+      endpoint.id,
+      new Error(`failed to bind host port for ${host}:${port}:${target}: ${describeErrno(errno)}`),
+    );
+  }
+  if (step?.op !== 'netlink') return undefined;
+  return systemError(
+    `failed to set up container networking: failed to create endpoint ${containerName} on network ${endpoint.networkName}: ${describeErrno(errno)}`,
+    { exitCode: 125 },
+  );
+}

@@ -1,0 +1,146 @@
+import { notFound } from '@gantry/errors';
+import { probePort } from '@gantry/linux';
+import { BridgeOption } from './bridge-options.ts';
+import type { NetworkDriver } from './driver.ts';
+import { bridgeDriver } from './drivers/bridge.ts';
+import { hostDriver } from './drivers/host.ts';
+import { nullDriver } from './drivers/null.ts';
+import type { Endpoint, NetworkRecord, NetworkStack, NetworkStackOptions } from './face.ts';
+import { firstIndexInNewNamespace, hasIPv6, localPortRange, readHostView } from './host-view.ts';
+import { newId } from './id.ts';
+import { DEFAULT_POOLS } from './ipam.ts';
+import { explainLaunchFailure } from './port-errors.ts';
+import { PortTable } from './ports.ts';
+import { openNetworkRecords } from './records.ts';
+import { sysctlStep } from './step.ts';
+
+/**
+ * Opens the networks of one daemon: makes the default ones on first use, and the default bridge when it is missing.
+ * Closing leaves bridge, rules and containers as they are.
+ * @throws unavailable (no free subnet), invalidParameter (--bip, --bridge)
+ */
+export async function openNetworkStack(options: NetworkStackOptions): Promise<NetworkStack> {
+  const warn = options.warn ?? (() => {});
+  const run = options.launcher.run.bind(options.launcher);
+  const ipv6 = hasIPv6();
+  const ipv6Ports = ipv6 && probePort('tcp', '::1', 0) === undefined;
+  const ports = new PortTable({
+    wildcards: ipv6Ports ? ['0.0.0.0', '::'] : ['0.0.0.0'],
+    range: localPortRange(),
+    isFree: (protocol, address, port) => probePort(protocol, address, port) === undefined,
+  });
+  if (options.ipForward) {
+    await run([sysctlStep('net/ipv4/ip_forward', '1')]).catch(error => warn('turning on IP forwarding', error));
+  }
+  const drivers = new Map<string, NetworkDriver>();
+  for (const driver of [
+    bridgeDriver({
+      run,
+      readView: readHostView,
+      pools: options.defaultAddressPools.length > 0 ? options.defaultAddressPools : DEFAULT_POOLS,
+      bip: options.bip,
+      ports,
+      firewall: undefined,
+      ipv6,
+      containerLinkIndex: firstIndexInNewNamespace(readHostView().links),
+      warn,
+    }),
+    hostDriver(),
+    nullDriver(),
+  ]) {
+    drivers.set(driver.name, driver);
+  }
+  const driverOf = (network: NetworkRecord): NetworkDriver => {
+    const driver = drivers.get(network.driver);
+    if (!driver) throw notFound(`network driver ${network.driver} not found`);
+    return driver;
+  };
+
+  const records = openNetworkRecords(options.store);
+  const networks = new Map<string, NetworkRecord>();
+  const endpoints = new Map<string, Map<string, Endpoint>>();
+  const kept = records.list();
+  for (const wanted of defaultNetworks(options)) {
+    const known = kept.find(record => record.name === wanted.name);
+    const opened = await driverOf(wanted).open(
+      known ? { ...wanted, id: known.id, createdAtMs: known.createdAtMs, subnets: known.subnets } : wanted,
+    );
+    if (!known || JSON.stringify(known) !== JSON.stringify(opened)) await records.save(opened);
+    networks.set(opened.id, opened);
+    endpoints.set(opened.id, new Map());
+  }
+
+  const get = (ref: string): NetworkRecord => {
+    const byId = networks.get(ref);
+    if (byId) return byId;
+    const all = [...networks.values()];
+    const byName = all.find(network => network.name === ref);
+    if (byName) return byName;
+    const byPrefix = ref === '' ? [] : all.filter(network => network.id.startsWith(ref));
+    const [only] = byPrefix;
+    if (only && byPrefix.length === 1) return only;
+    throw notFound(
+      byPrefix.length > 1
+        ? `network ${ref} is ambiguous (${byPrefix.length} matches found on ID prefix)`
+        : `network ${ref} not found`,
+    );
+  };
+
+  return {
+    list: () => [...networks.values()],
+    get,
+    async attach(request) {
+      const network = get(request.networkId);
+      const attachment = await driverOf(network).attach(network, request);
+      endpoints.get(network.id)?.set(attachment.endpoint.id, attachment.endpoint);
+      return attachment;
+    },
+    async detach(endpoint) {
+      const network = networks.get(endpoint.networkId);
+      if (!network) return;
+      endpoints.get(network.id)?.delete(endpoint.id);
+      await driverOf(network).detach(network, endpoint);
+    },
+    adopt(endpoint) {
+      const network = get(endpoint.networkId);
+      driverOf(network).adopt(network, endpoint);
+      endpoints.get(network.id)?.set(endpoint.id, endpoint);
+    },
+    explain: explainLaunchFailure,
+    endpoints: networkId => [...(endpoints.get(networkId)?.values() ?? [])],
+    async reconcile() {
+      for (const driver of drivers.values()) await driver.reconcile();
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+function defaultNetworks(options: NetworkStackOptions): NetworkRecord[] {
+  const plain = (name: 'host' | 'none', driver: 'host' | 'null'): NetworkRecord => ({
+    id: newId(),
+    name,
+    driver,
+    createdAtMs: Date.now(),
+    scope: 'local',
+    enableIPv4: true,
+    enableIPv6: false,
+    internal: false,
+    subnets: [],
+    options: {},
+    labels: {},
+  });
+  const bridge: NetworkRecord = {
+    ...plain('host', 'host'),
+    name: 'bridge',
+    driver: 'bridge',
+    options: {
+      [BridgeOption.isDefault]: 'true',
+      [BridgeOption.icc]: 'true',
+      [BridgeOption.masquerade]: 'true',
+      [BridgeOption.hostBinding]: '0.0.0.0',
+      [BridgeOption.name]: options.bridge,
+      [BridgeOption.mtu]: '1500',
+    },
+  };
+  return [...(options.bridge === 'none' ? [] : [bridge]), plain('host', 'host'), plain('none', 'null')];
+}
