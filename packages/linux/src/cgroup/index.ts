@@ -1,0 +1,20 @@
+export {
+  createCgroup,
+  freeze,
+  isFrozen,
+  killAll,
+  readOomKills,
+  readPids,
+  removeCgroup,
+  thaw,
+  updateCgroup,
+} from './control.ts';
+export { type CgroupPlan, limits, planCgroup } from './create.ts';
+export {
+  type CgroupHierarchy,
+  type CgroupLayout,
+  cgroupDirectories,
+  controllerDirectory,
+  detectCgroupLayout,
+} from './layout.ts';
+export type { CgroupResources, CgroupWrite, DeviceRule, ThrottleRule } from './resources.ts';
