@@ -1,0 +1,94 @@
+import {
+  bool,
+  int,
+  list,
+  map,
+  pointer,
+  type Schema,
+  string,
+  stringMap,
+  strings,
+  struct,
+  uint,
+} from '../json/schema.ts';
+import { containerConfig } from './container-config.ts';
+import { hostConfig } from './host-config.ts';
+
+const endpointSettings = struct(
+  'network.EndpointSettings',
+  {},
+  {
+    IPAMConfig: pointer(
+      struct('network.EndpointIPAMConfig', {}, { IPv4Address: string, IPv6Address: string, LinkLocalIPs: strings }),
+    ),
+    Links: strings,
+    Aliases: strings,
+    MacAddress: string,
+    DriverOpts: stringMap,
+    GwPriority: int,
+    NetworkID: string,
+    EndpointID: string,
+    Gateway: string,
+    IPAddress: string,
+    IPPrefixLen: int,
+    IPv6Gateway: string,
+    GlobalIPv6Address: string,
+    GlobalIPv6PrefixLen: int,
+    DNSNames: strings,
+  },
+);
+
+/** The body of `POST /containers/create`: the container's own settings, and two more documents beside them. */
+export const createRequest = struct(
+  'container.CreateRequest',
+  {},
+  {
+    ...Object.fromEntries(Object.entries(containerConfig.fields).map(([name, field]) => [name, field.schema])),
+    HostConfig: hostConfig,
+    NetworkingConfig: struct('network.NetworkingConfig', {
+      EndpointsConfig: map(pointer(endpointSettings), 'map[string]*network.EndpointSettings'),
+    }),
+  },
+);
+
+/** The body of `POST /containers/{id}/exec`. */
+export const execOptions = struct(
+  'container.ExecOptions',
+  {
+    User: string,
+    Privileged: bool,
+    Tty: bool,
+    AttachStdin: bool,
+    AttachStderr: bool,
+    AttachStdout: bool,
+    DetachKeys: string,
+    Env: strings,
+    WorkingDir: string,
+    Cmd: strings,
+  },
+  { ConsoleSize: consoleSize() },
+);
+
+/** The body of `POST /exec/{id}/start`. */
+export const execStartOptions = struct(
+  'container.ExecStartOptions',
+  { Detach: bool, Tty: bool },
+  { ConsoleSize: consoleSize() },
+);
+
+/** The body of `POST /volumes/create`. */
+export const volumeCreateOptions = struct(
+  'volume.CreateOptions',
+  {},
+  { Name: string, Driver: string, DriverOpts: stringMap, Labels: stringMap, ClusterVolumeSpec: { kind: 'any' } },
+);
+
+/** The body of `POST /networks/create`, as far as it is looked at. */
+export const networkCreateRequest = struct('network.CreateRequest', { Name: string, Driver: string });
+
+/** The bodies of `POST /networks/{id}/connect` and `disconnect`, as far as they are looked at. */
+export const networkConnectRequest = struct('network.ConnectOptions', { Container: string });
+
+function consoleSize(): Schema {
+  return pointer(list(uint, '[2]uint', 2));
+}

@@ -1,0 +1,3 @@
+export type { ApiLog } from './http/call.ts';
+export { type ApiOptions, createApiServer } from './http/server.ts';
+export { newestVersion, oldestVersion } from './http/version.ts';

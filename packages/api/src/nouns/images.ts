@@ -1,0 +1,163 @@
+import { forbidden, invalidParameter, notImplemented } from '@gantry/errors';
+import { bodyStream } from '../http/body.ts';
+import { type Call, get, param, post, type Route, remove } from '../http/call.ts';
+import { parseFilters, withFilter } from '../http/filters.ts';
+import { streamProgress } from '../http/progress.ts';
+import { sendEmpty, sendJson, sendStream } from '../http/reply.ts';
+import { imageInspectFor, imageSummaryFor } from '../versions/image.ts';
+
+export const imageRoutes: readonly Route[] = [
+  get('/images/json', list),
+  get('/images/search', search),
+  get('/images/get', call => save(call, call.query.all('names'))),
+  get('/images/{name*}/get', call => save(call, [param(call, 'name')])),
+  get('/images/{name*}/history', history),
+  get('/images/{name*}/json', inspect),
+  post('/images/load', load),
+  post('/images/create', create),
+  post('/images/{name*}/push', push),
+  post('/images/{name*}/tag', tag),
+  post('/images/prune', async call =>
+    sendJson(call, 200, await call.engine.images.prune(parseFilters(call.query.get('filters')))),
+  ),
+  remove('/images/{name*}', removeImage),
+];
+
+async function list(call: Call): Promise<void> {
+  const { query, version } = call;
+  let filters = parseFilters(query.get('filters'));
+  if (version < 41 && query.get('filter') !== '') filters = withFilter(filters, 'reference', query.get('filter'));
+  const images = await call.engine.images.list({
+    all: query.bool('all'),
+    filters,
+    sharedSize: version >= 42 && query.bool('shared-size'),
+  });
+  sendJson(
+    call,
+    200,
+    images.map(image => imageSummaryFor(version, image)),
+  );
+}
+
+async function inspect(call: Call): Promise<void> {
+  const { query, version } = call;
+  const platform = version >= 49 ? platformOf(query.get('platform')) : undefined;
+  if (version >= 48 && query.bool('manifests') && platform !== undefined) {
+    throw invalidParameter('conflicting options: manifests and platform options cannot both be set');
+  }
+  sendJson(call, 200, imageInspectFor(version, await call.engine.images.inspect(param(call, 'name'))));
+}
+
+async function history(call: Call): Promise<void> {
+  if (call.version >= 48) onlyPlatform(call);
+  sendJson(call, 200, await call.engine.images.history(param(call, 'name')));
+}
+
+async function create(call: Call): Promise<void> {
+  const image = call.query.get('fromImage');
+  const platform = (call.version >= 32 && call.query.get('platform')) || undefined;
+  if (image !== '') await pull(call, image.replace(/:$/, ''), platform);
+  else await importImage(call, platform);
+}
+
+async function pull(call: Call, image: string, platform: string | undefined): Promise<void> {
+  if (image === 'scratch') throw forbidden("'scratch' is a reserved name");
+  const request = { image, tag: call.query.get('tag'), platform, authorization: authorization(call) };
+  await streamProgress(call, progress => call.engine.images.pull(request, progress, call.signal));
+}
+
+async function importImage(call: Call, platform: string | undefined): Promise<void> {
+  const { query } = call;
+  const source = query.get('fromSrc');
+  if (source === '') throw invalidParameter('Get "http:": http: no Host in request URL');
+  if (source !== '-') throw notImplemented('importing an image from a URL is not built yet');
+  const options = {
+    repository: query.get('repo'),
+    tag: query.get('tag'),
+    message: query.get('message') || `Imported from ${source}`,
+    changes: query.all('changes'),
+    platform,
+  };
+  await streamProgress(call, progress => call.engine.images.import(bodyStream(call), options, progress, call.signal));
+}
+
+async function load(call: Call): Promise<void> {
+  const platform = call.version >= 48 ? onlyPlatform(call) : undefined;
+  const options = { quiet: call.query.boolOr('quiet', true), platform };
+  await streamProgress(call, progress => call.engine.images.load(bodyStream(call), options, progress, call.signal), {
+    started: true,
+  });
+}
+
+async function save(call: Call, names: readonly string[]): Promise<void> {
+  if (call.version >= 48) onlyPlatform(call);
+  await sendStream(call, await call.engine.images.save(names, call.signal), 'application/x-tar');
+}
+
+async function tag(call: Call): Promise<void> {
+  const repository = call.query.get('repo');
+  // dockerd takes a missing repository for a request that is done.
+  if (repository === '') {
+    sendEmpty(call, 200);
+    return;
+  }
+  await call.engine.images.tag(param(call, 'name'), repository, call.query.get('tag'));
+  sendEmpty(call, 201);
+}
+
+async function removeImage(call: Call): Promise<void> {
+  const name = param(call, 'name');
+  if (name.trim() === '') throw invalidParameter('image name cannot be blank');
+  const removed = await call.engine.images.remove(name, {
+    force: call.query.bool('force'),
+    noPrune: call.query.bool('noprune'),
+  });
+  sendJson(call, 200, removed);
+}
+
+async function push(call: Call): Promise<void> {
+  await call.engine.images.inspect(param(call, 'name'));
+  throw notImplemented('pushing an image is not built yet');
+}
+
+function search(call: Call): void {
+  parseFilters(call.query.get('filters'));
+  throw notImplemented('searching for images is not built yet', {
+    hint: 'a registry that has a search of its own can be asked directly',
+  });
+}
+
+/** The one platform that archives and histories may be restricted to, as `os/architecture/variant`. */
+function onlyPlatform(call: Call): string | undefined {
+  if (call.query.all('platform').length > 1) throw invalidParameter('multiple platform parameters not supported');
+  return platformOf(call.query.get('platform'));
+}
+
+function platformOf(json: string): string | undefined {
+  if (json === '') return undefined;
+  let platform: { os?: unknown; architecture?: unknown; variant?: unknown };
+  try {
+    platform = JSON.parse(json);
+  } catch {
+    throw invalidParameter(
+      `failed to parse platform: invalid character '${json.charAt(0)}' looking for beginning of value`,
+    );
+  }
+  const { os, architecture, variant } = platform;
+  if (!os && !architecture && variant) {
+    throw invalidParameter('optional platform fields provided, but OS and Architecture are missing');
+  }
+  if (!os || !architecture) throw invalidParameter('both OS and Architecture must be provided');
+  return [os, architecture, ...(variant ? [variant] : [])].join('/');
+}
+
+/** The decoded X-Registry-Auth header; one that cannot be read counts as none, since pulls need none. */
+function authorization(call: Call): unknown {
+  const header = call.request.headers['x-registry-auth'];
+  if (typeof header !== 'string' || header === '') return undefined;
+  try {
+    return JSON.parse(Buffer.from(header, 'base64url').toString());
+  } catch {
+    return undefined;
+  }
+}

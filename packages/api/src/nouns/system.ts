@@ -1,0 +1,45 @@
+import { invalidParameter, notImplemented, systemError } from '@gantry/errors';
+import { readJson } from '../http/body.ts';
+import { type Call, get, head, options, post, type Route } from '../http/call.ts';
+import { sendEmpty, sendJson, writeHead } from '../http/reply.ts';
+import { any } from '../json/schema.ts';
+import { diskUsageFor, infoFor } from '../versions/system.ts';
+
+const diskUsageTypes = ['container', 'image', 'volume', 'build-cache'];
+
+export const systemRoutes: readonly Route[] = [
+  options('/{any*}', call => sendEmpty(call, 200)),
+  get('/_ping', ping),
+  head('/_ping', ping),
+  get('/info', async call => sendJson(call, 200, infoFor(call.version, await call.engine.system.info()))),
+  get('/version', async call => sendJson(call, 200, await call.engine.system.version())),
+  get('/system/df', diskUsage),
+  post('/auth', auth),
+];
+
+function ping(call: Call): void {
+  const body = call.request.method === 'HEAD' ? '' : 'OK';
+  writeHead(call.response, 200, [
+    ['Builder-Version', '2'],
+    ['Cache-Control', 'no-cache, no-store, must-revalidate'],
+    ['Pragma', 'no-cache'],
+    ['Swarm', 'inactive'],
+    ['Content-Length', String(body.length)],
+    ['Content-Type', 'text/plain; charset=utf-8'],
+  ]);
+  call.response.end(body);
+}
+
+async function diskUsage(call: Call): Promise<void> {
+  const asked = call.version >= 42 && call.query.has('type') ? call.query.all('type') : diskUsageTypes;
+  for (const type of asked) {
+    if (!diskUsageTypes.includes(type)) throw invalidParameter(`unknown object type: ${type}`);
+  }
+  sendJson(call, 200, diskUsageFor(call.version, await call.engine.system.diskUsage(new Set(asked))));
+}
+
+async function auth(call: Call): Promise<void> {
+  if (Number(call.request.headers['content-length'] ?? 0) === 0) throw systemError('EOF');
+  await readJson(call, any);
+  throw notImplemented('checking credentials against a registry is not built yet');
+}

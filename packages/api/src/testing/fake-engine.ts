@@ -1,0 +1,21 @@
+import type { Engine } from '@gantry/engine';
+import { notFound } from '@gantry/errors';
+
+type Nouns = {
+  readonly [Noun in 'containers' | 'execs' | 'images' | 'networks' | 'volumes' | 'events' | 'system']?: Partial<
+    Engine[Noun]
+  >;
+};
+
+/** An engine for tests of routing and forms: it does what `verbs` says, and finds nothing otherwise. */
+export function fakeEngine(verbs: Nouns = {}): Engine {
+  const missing = (noun: string) =>
+    new Proxy(verbs[noun as keyof Nouns] ?? {}, {
+      get: (given, verb) =>
+        Reflect.get(given, verb) ??
+        (async (ref: unknown) => {
+          throw notFound(`No such ${noun.replace(/s$/, '')}: ${ref}`);
+        }),
+    });
+  return new Proxy({} as Engine, { get: (_, noun) => missing(String(noun)) });
+}
