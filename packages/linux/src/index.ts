@@ -38,8 +38,10 @@ export {
 export * as flags from './mount-flags.ts';
 export { type MountInfo, mountOf, parseMountInfo, readMountInfo } from './mountinfo.ts';
 export * as netlink from './netlink/index.ts';
+export * as nftables from './nftables/index.ts';
 export { probePort } from './port-probe.ts';
 export { kill, processStartTime, RLIM_INFINITY, readLimit } from './process.ts';
 export { RLIMITS, rlimitNumber } from './rlimits.ts';
 export { SIGRTMAX, SIGRTMIN, signalName, signalNumber } from './signals.ts';
 export { type SysctlNamespace, sysctlDotted, sysctlNamespace, sysctlPath } from './sysctls.ts';
+export { addSeals, memoryFile, receiveDescriptors, sendDescriptors, socketPair } from './socket.ts';

@@ -4,7 +4,7 @@ import { StateStore } from '@gantry/store';
 import type { NetworkStackOptions } from '../face.ts';
 import { openNetworkStack } from '../stack.ts';
 import { runSteps } from '../testing/executor.ts';
-import { inOwnNetwork } from '../testing/own-network.ts';
+import { inOwnNetwork } from '@gantry/linux/testing';
 import { Sandbox } from '../testing/sandbox.ts';
 
 const options = (store: StateStore, changes: Partial<NetworkStackOptions> = {}): NetworkStackOptions => ({

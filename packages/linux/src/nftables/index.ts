@@ -1,0 +1,25 @@
+export {
+  compare,
+  connection,
+  counter,
+  decide,
+  destinationKind,
+  type Expression,
+  immediate,
+  lookup,
+  mask,
+  masquerade,
+  meta,
+  payload,
+  type Register,
+  translate,
+  word,
+} from './expression.ts';
+export * from './match.ts';
+export { Family, type FamilyNumber, transaction } from './message.ts';
+export { parseChain, parseElements, parseRule, type ReadChain, type ReadElement, type ReadRule } from './read.ts';
+export { addRule, deleteRule, getRules, type RuleOptions } from './rule.ts';
+export { addElements, addSet, deleteElements, getElements, type SetDefinition, type SetElement } from './set.ts';
+export { addChain, addTable, type BaseChain, deleteTable, getChains, getTables, Hook, type Table } from './table.ts';
+export { address, concat, concatenated, DataType, linkName, port, protocol } from './value.ts';
+export type { Verdict } from './verdict.ts';

@@ -1,0 +1,63 @@
+import type { ParsedMessage } from '../netlink/parse.ts';
+import { attributeList, attributeText, parseAttributes } from '../netlink/parse.ts';
+import { NFTABLES, NftMessage } from './message.ts';
+
+const HEADER_BYTES = 4;
+
+export type ReadChain = {
+  readonly table: string;
+  readonly name: string;
+  /** Of chains that packets meet by themselves. */
+  readonly base: { readonly hook: number; readonly priority: number; readonly policy: 'accept' | 'drop' } | undefined;
+};
+
+export function parseChain(message: ParsedMessage): ReadChain | undefined {
+  if (message.type !== ((NFTABLES << 8) | NftMessage.newChain)) return undefined;
+  const attributes = parseAttributes(message.payload, HEADER_BYTES);
+  const hook = attributes.get(4);
+  const hookAttributes = hook && parseAttributes(hook);
+  return {
+    table: attributeText(attributes.get(1)),
+    name: attributeText(attributes.get(3)),
+    base: hookAttributes && {
+      hook: hookAttributes.get(1)?.readUInt32BE(0) ?? 0,
+      priority: hookAttributes.get(2)?.readInt32BE(0) ?? 0,
+      policy: attributes.get(5)?.readUInt32BE(0) === 0 ? 'drop' : 'accept',
+    },
+  };
+}
+
+export type ReadRule = {
+  readonly table: string;
+  readonly chain: string;
+  readonly handle: bigint;
+  readonly comment: string;
+};
+
+export function parseRule(message: ParsedMessage): ReadRule | undefined {
+  if (message.type !== ((NFTABLES << 8) | NftMessage.newRule)) return undefined;
+  const attributes = parseAttributes(message.payload, HEADER_BYTES);
+  const data = attributes.get(7);
+  return {
+    table: attributeText(attributes.get(1)),
+    chain: attributeText(attributes.get(2)),
+    handle: attributes.get(3)?.readBigUInt64BE(0) ?? 0n,
+    comment: data && data[0] === 0 ? attributeText(data.subarray(2)) : '',
+  };
+}
+
+export type ReadElement = { readonly key: Buffer; readonly value: Buffer | undefined };
+
+/** The elements that a message of a dump has. */
+export function parseElements(message: ParsedMessage): ReadElement[] {
+  if (message.type !== ((NFTABLES << 8) | NftMessage.newElement)) return [];
+  const list = parseAttributes(message.payload, HEADER_BYTES).get(3);
+  if (!list) return [];
+  return attributeList(list).flatMap(([, element]) => {
+    const attributes = parseAttributes(element);
+    const key = attributes.get(1);
+    const data = attributes.get(2);
+    const keyValue = key && parseAttributes(key).get(1);
+    return keyValue ? [{ key: keyValue, value: data && parseAttributes(data).get(1) }] : [];
+  });
+}
