@@ -31,9 +31,9 @@ export function openInRoot(rootFd: number, path: string, flags: number, mode = 0
   }
 }
 
-/** What is at `path` inside the root, links followed; undefined when nothing is there. */
-export function statInRoot(rootFd: number, path: string): Stats | undefined {
-  const fd = openIfThere(rootFd, path, O_PATH);
+/** What is at `path` inside the root, links followed (the last one too unless said); undefined when nothing is there. */
+export function statInRoot(rootFd: number, path: string, { followLast = true } = {}): Stats | undefined {
+  const fd = openIfThere(rootFd, path, followLast ? O_PATH : O_PATH | constants.O_NOFOLLOW);
   if (fd === undefined) return undefined;
   try {
     return fstatSync(fd);

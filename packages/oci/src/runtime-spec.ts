@@ -48,6 +48,8 @@ export type MountSpec = {
   options: string[];
   /** Descriptor slot of an already opened source (a directory or file, O_PATH). Not part of OCI. */
   sourceSlot?: number;
+  /** What the source is, when it cannot be looked at by its path. Not part of OCI. */
+  sourceKind?: 'directory' | 'file';
 };
 
 export type NamespaceType = 'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'user' | 'cgroup' | 'time';

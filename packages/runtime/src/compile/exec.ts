@@ -1,0 +1,49 @@
+import { basename } from 'node:path';
+import { type CgroupLayout, cgroup } from '@gantry/linux';
+import type { ProcessSpec, SeccompProfile } from '@gantry/oci';
+import type { LaunchPlan } from '../launch.ts';
+import type { Slot, Step } from '../plan/steps.ts';
+import { appArmorStep, earlyProcessSteps, finalProcessSteps, privateProcStep } from './process.ts';
+
+export type ExecOptions = {
+  readonly cgroup: CgroupLayout;
+  /** The container's, as linux.cgroupsPath. */
+  readonly cgroupsPath: string;
+  /** None for a privileged exec. */
+  readonly seccomp: SeccompProfile | undefined;
+  /** The first slot that the plan may use. */
+  readonly nextSlot: Slot;
+};
+
+/**
+ * Compiles one more process of a running container. Its `prepare` is run by the new process itself while it sees the host,
+ * `child` once it has joined the container's namespaces.
+ */
+export function compileExec(
+  process: ProcessSpec,
+  options: ExecOptions,
+): Pick<LaunchPlan, 'prepare' | 'child' | 'cgroupPath'> {
+  const directories = cgroup.cgroupDirectories(options.cgroup, options.cgroupsPath);
+  const prepare: Step[] = [];
+  if (options.cgroup.version === 1) {
+    for (const directory of directories) prepare.push({ op: 'writeFile', path: `${directory}/tasks`, data: '0' });
+  }
+  prepare.push({ op: 'setsid' }, ...earlyProcessSteps(process, basename(options.cgroupsPath)));
+
+  const child: Step[] = [];
+  if (process.terminal) {
+    const { height: rows = 0, width: columns = 0 } = process.consoleSize ?? {};
+    child.push({ op: 'console', ptmx: '/dev/ptmx', rows, columns, uid: process.user.uid });
+  }
+  if (process.apparmorProfile) {
+    const proc = options.nextSlot;
+    child.push(privateProcStep(proc), appArmorStep(proc, process.apparmorProfile), { op: 'close', slot: proc });
+  }
+  child.push(...finalProcessSteps(process, { seccomp: options.seccomp, initSlot: undefined }));
+  const [directory] = directories;
+  return {
+    prepare,
+    child,
+    ...(options.cgroup.version === 2 && directory !== undefined ? { cgroupPath: directory } : {}),
+  };
+}

@@ -1,0 +1,4 @@
+export { type ContainerOptions, compileContainer } from './container.ts';
+export { compileExec, type ExecOptions } from './exec.ts';
+export { parseMountOptions } from './mount-options.ts';
+export { printPlan, printStep } from './print.ts';
