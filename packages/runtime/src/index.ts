@@ -1,2 +1,13 @@
+export {
+  type ContainerOptions,
+  compileContainer,
+  compileExec,
+  type ExecOptions,
+  parseMountOptions,
+  printPlan,
+  printStep,
+} from './compile/index.ts';
 export type * from './launch.ts';
-export { Barrier, SLOTS, type Slot, type Step, type StepFailure } from './plan/steps.ts';
+export { adoptShim } from './native/adopt.ts';
+export { type LauncherOptions, NATIVE_BINARY, startLauncher } from './native/launcher.ts';
+export { Barrier, INIT_SLOT, SLOTS, type Slot, type Step, type StepFailure } from './plan/steps.ts';

@@ -69,8 +69,11 @@ export type LaunchRequest = {
 export type ExecRequest = {
   /** The exec's id, 64 hex digits. */
   readonly id: string;
-  /** Run by the child after setns into the container's namespaces (all that the container has). */
-  readonly plan: Pick<LaunchPlan, 'child' | 'prepare'>;
+  /**
+   * `prepare` is run by the new process itself while it still sees the host (it joins cgroups by writing `0`), `child`
+   * after setns into all namespaces of the container's first process.
+   */
+  readonly plan: Pick<LaunchPlan, 'child' | 'prepare' | 'cgroupPath'>;
   readonly slots: readonly number[];
   readonly stdio: Stdio;
   readonly attachments: readonly Attachment[];
@@ -91,7 +94,12 @@ export type LaunchFailure = {
   readonly where: 'prepare' | 'parent' | 'child' | 'clone';
   readonly step: Step | undefined;
   readonly errno: number;
+  /** Why an `exec` step found nothing to execute. */
+  readonly detail?: 'notInPath' | 'stat' | 'notExecutable' | 'relative';
 };
+
+/** A process that `Shim.exec` started. `exited` stays pending when the shim is lost. */
+export type RunningExec = { readonly pid: number; readonly exited: Promise<ExitStatus> };
 
 /** The connection to a container's shim. */
 export interface Shim extends AsyncDisposable {
@@ -104,12 +112,17 @@ export interface Shim extends AsyncDisposable {
   readonly exited: Promise<ExitStatus>;
   /** Resolves when the connection ended without an exit status: the shim was killed. */
   readonly lost: Promise<void>;
-  attach(attachment: Attachment): Promise<void>;
+  /** Attaches to the container's first process, or to a running exec. @throws notFound when it has ended */
+  attach(attachment: Attachment, target?: 'init' | { readonly execId: string }): Promise<void>;
   resize(target: 'init' | { readonly execId: string }, rows: number, columns: number): Promise<void>;
   /** kill(2) of the container's first process, or of an exec's. @throws notFound when it has ended */
   signal(target: 'init' | { readonly execId: string }, signal: number): Promise<void>;
   /** Starts another process in the container. Rejects with GantryError (exitCode 126, 127) when it cannot be executed. */
-  exec(request: ExecRequest): Promise<{ readonly pid: number; readonly exited: Promise<ExitStatus> }>;
+  exec(request: ExecRequest): Promise<RunningExec>;
+  /** Execs that run now, by id; after an adoption those that another daemon started too. */
+  readonly execs: ReadonlyMap<string, RunningExec>;
+  /** Calls `listener` whenever a client detaches by its keys; `execId` is undefined for the first process. */
+  onDetach(listener: (execId: string | undefined) => void): void;
   /** A new descriptor of the container's root mount; the caller closes it. */
   rootDescriptor(): Promise<number>;
   /** Closes the connection; the shim and the container go on. */

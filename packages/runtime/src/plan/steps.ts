@@ -13,6 +13,9 @@ export type Slot = number;
 /** Number of descriptor slots an executor has. */
 export const SLOTS = 128;
 
+/** The slot that holds Gantry's own sealed binary: `exec` it with argv[0] `/sbin/docker-init` for `docker run --init`. */
+export const INIT_SLOT: Slot = 127;
+
 type At = { readonly at?: Slot; readonly path: string };
 /** When set, an errno in this list counts as success. */
 type Tolerant = { readonly ignore?: readonly number[] };

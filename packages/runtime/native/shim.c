@@ -1,0 +1,403 @@
+// One container's shim: starts it, keeps its processes, and answers daemons that come and go.
+#include "shim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <poll.h>
+
+#define LINGER_MS (60 * 60 * 1000)
+#define TRIM_MS 500
+
+struct shim shim = {.run_dir = -1, .root = -1, .null = -1};
+
+// --- the run directory ---
+
+static int listen_in_run_dir(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  // Through the descriptor, since the directory's own path may be longer than a socket address.
+  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/shim.sock", shim.run_dir);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  mode_t mask = umask(0177);
+  int error = bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 16) < 0 ? -errno : 0;
+  umask(mask);
+  if (error) close(fd);
+  return error ? error : fd;
+}
+
+// The exit status is there for whoever looks later, before anybody is told.
+static void write_exit(const struct process *p) {
+  char text[128];
+  int size = snprintf(text, sizeof text, "%u %u %llu\n", p->code, p->signal, (unsigned long long)p->exited_at_ms);
+  CLOSED_AT_EXIT int fd = openat(shim.run_dir, ".exit.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0 || write(fd, text, (size_t)size) != size) return;
+  renameat(shim.run_dir, ".exit.new", shim.run_dir, "exit");
+}
+
+// --- daemons ---
+
+static void daemon_drop(struct daemon_connection *d) {
+  for (struct daemon_connection **at = &shim.daemons; *at; at = &(*at)->next) {
+    if (*at != d) continue;
+    *at = d->next;
+    break;
+  }
+  for (struct process *p = shim.processes; p; p = p->next)
+    if (p->requester == d) p->requester = NULL;
+  source_close(&d->source);
+  object_free(&d->object);
+}
+
+static void tell(struct daemon_connection *d, uint32_t type, uint32_t request, const void *body, uint32_t size) {
+  // A daemon that lets hundreds of answers lie is not there any more: it may come again and ask.
+  if (send_message(d->source.fd, MSG_DONTWAIT, type, request, body, size) < 0) shutdown(d->source.fd, SHUT_RDWR);
+}
+
+static uint32_t put_u32(uint8_t *out, uint32_t at, uint32_t value) {
+  memcpy(out + at, &value, sizeof value);
+  return at + 4;
+}
+
+static uint32_t put_u64(uint8_t *out, uint32_t at, uint64_t value) {
+  memcpy(out + at, &value, sizeof value);
+  return at + 8;
+}
+
+static uint32_t put_id(uint8_t *out, uint32_t at, const char *id) {
+  uint32_t size = (uint32_t)strlen(id);
+  at = put_u32(out, at, size);
+  memcpy(out + at, id, size);
+  return at + size;
+}
+
+static void hello(struct daemon_connection *d) {
+  uint8_t body[64 * 1024];
+  uint32_t at = put_u32(body, 0, PROTOCOL_VERSION), running = 0;
+  at = put_u32(body, at, (uint32_t)shim.init->pid);
+  at = put_u32(body, at, (uint32_t)getpid());
+  at = put_u64(body, at, shim.started_at_ms);
+  uint32_t count_at = at;
+  at += 4;
+  for (struct process *p = shim.processes; p; p = p->next) {
+    if (p == shim.init || p->starting || p->finished || at > sizeof body - 256) continue;
+    at = put_u32(body, at, (uint32_t)p->pid);
+    at = put_id(body, at, p->id);
+    running++;
+  }
+  put_u32(body, count_at, running);
+  tell(d, MESSAGE_HELLO, 0, body, at);
+}
+
+struct process *shim_find(const char *id, size_t size) {
+  if (size == 0) return shim.init;
+  for (struct process *p = shim.processes; p; p = p->next)
+    if (strlen(p->id) == size && memcmp(p->id, id, size) == 0 && p != shim.init) return p;
+  return NULL;
+}
+
+static int signal_process(const struct process *p, uint32_t signal) {
+  if (p->exited || p->pidfd.fd < 0) return -ESRCH;
+  return sys_result(syscall(SYS_pidfd_send_signal, p->pidfd.fd, (int)signal, NULL, 0));
+}
+
+static int resize_terminal(const struct process *p, uint32_t rows, uint32_t columns) {
+  if (!p->tty || p->output.source.fd < 0) return -ENOTTY;
+  struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
+  return sys_result(ioctl(p->output.source.fd, TIOCSWINSZ, &size));
+}
+
+static int attach_from_daemon(struct process *p, int fds[2]) {
+  struct request request;
+  int error = map_request(fds[0], &request);
+  if (error) return error;
+  if (request.kind != REQUEST_ATTACH || request.attachment_count != 1) error = -EBADMSG;
+  else if (p->finished) error = -ESRCH;
+  else error = attach_client(p, &request.attachments[0], take_fd(&fds[1]));
+  unmap_request(&request);
+  return error;
+}
+
+static void handle(struct daemon_connection *d, const struct message *head, const uint8_t *body, int *fds) {
+  if (head->type == MESSAGE_EXEC) {
+    exec_start(d, head->request, fds, head->fds);
+    return;
+  }
+  struct cursor in = {.at = body, .end = body + head->size};
+  uint32_t a = take_u32(&in), b = take_u32(&in);
+  struct bytes id = take_bytes(&in);
+  struct process *p = in.bad ? NULL : shim_find((const char *)id.data, id.size);
+  int error = -EBADMSG;
+  if (!in.bad && !p) error = -ESRCH;
+  else if (p && head->type == MESSAGE_SIGNAL) error = signal_process(p, a);
+  else if (p && head->type == MESSAGE_RESIZE) error = resize_terminal(p, a, b);
+  else if (p && head->type == MESSAGE_ATTACH && head->fds == 2) error = attach_from_daemon(p, fds);
+  else if (p && head->type == MESSAGE_GETFD && head->fds == 1)
+    error = shim.root < 0 ? -ENOENT : send_fd(fds[0], "r", 1, shim.root);
+  for (uint32_t i = 0; i < head->fds; i++) close_fd(&fds[i]);
+  uint32_t answer[2] = {error < 0 ? (uint32_t)-error : 0, 0};
+  tell(d, MESSAGE_REPLY, head->request, answer, sizeof answer);
+}
+
+static void daemon_ready(struct source *source, uint32_t events) {
+  (void)events;
+  struct daemon_connection *d = CONTAINER_OF(source, struct daemon_connection, source);
+  struct message head;
+  uint8_t body[MAX_BODY];
+  int fds[MAX_FDS];
+  int got = receive_message(source->fd, MSG_DONTWAIT, &head, body, fds);
+  if (got == -EAGAIN) return;
+  if (got <= 0) {
+    daemon_drop(d);
+    return;
+  }
+  handle(d, &head, body, fds);
+}
+
+static struct daemon_connection *daemon_add(int fd) {
+  struct daemon_connection *d = calloc(1, sizeof *d);
+  if (!d) {
+    close(fd);
+    return NULL;
+  }
+  source_init(&d->source, fd, daemon_ready);
+  d->next = shim.daemons;
+  shim.daemons = d;
+  source_watch(&d->source, EPOLLIN);
+  hello(d);
+  return d;
+}
+
+static void listener_ready(struct source *source, uint32_t events) {
+  (void)events;
+  int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC);
+  if (fd >= 0) daemon_add(fd);
+}
+
+// --- how processes end ---
+
+static void announce(const struct process *p) {
+  uint8_t body[256];
+  uint32_t at = put_u32(body, 0, p->code);
+  at = put_u32(body, at, p->signal);
+  at = put_u64(body, at, p->exited_at_ms);
+  at = put_id(body, at, p == shim.init ? "" : p->id);
+  for (struct daemon_connection *d = shim.daemons; d; d = d->next) tell(d, MESSAGE_EXITED, 0, body, at);
+}
+
+void shim_detached(struct process *p) {
+  uint8_t body[256] = {0};
+  uint32_t at = put_id(body, 8, p == shim.init ? "" : p->id);
+  for (struct daemon_connection *d = shim.daemons; d; d = d->next) tell(d, MESSAGE_DETACHED, 0, body, at);
+}
+
+static void process_finish(struct process *p) {
+  p->finished = true;
+  p->deadline_ms = p->retry_ms = 0;
+  stdin_close(p);
+  if (p == shim.init) {
+    log_end();
+    write_exit(p);
+    unlinkat(shim.run_dir, "shim.sock", 0);
+    source_close(&shim.listener);
+    relay_stop();
+    close_fd(&shim.root);
+    shim.linger_ms = monotonic_ms();
+  }
+  attach_end_all(p);
+  announce(p);
+}
+
+void shim_exited(struct process *p) {
+  if (p->finished) return;
+  if (stdio_drain(p)) process_finish(p);
+  else if (!p->deadline_ms) p->deadline_ms = monotonic_ms() + DRAIN_MS;
+}
+
+static void pidfd_ready(struct source *source, uint32_t events) {
+  (void)events;
+  struct process *p = CONTAINER_OF(source, struct process, pidfd);
+  if (!process_reap(p)) return;
+  source_close(&p->pidfd);
+  p->retry_ms = 0;
+  shim_exited(p);
+}
+
+void shim_started(struct process *p) {
+  p->private_pids = shim.clone_flags & CLONE_NEWPID && p == shim.init;
+  stdio_start(p);
+  p->pidfd.ready = pidfd_ready;
+  source_watch(&p->pidfd, EPOLLIN);
+}
+
+static uint64_t next_deadline(void) {
+  uint64_t next = relay_deadline();
+  for (struct process *p = shim.processes; p; p = p->next) {
+    if (p->deadline_ms && p->deadline_ms < next) next = p->deadline_ms;
+    if (p->retry_ms && p->retry_ms < next) next = p->retry_ms;
+  }
+  if (shim.linger_ms && shim.linger_ms + LINGER_MS < next) next = shim.linger_ms + LINGER_MS;
+  return next;
+}
+
+static void tick(uint64_t now) {
+  for (struct process **at = &shim.processes; *at;) {
+    struct process *p = *at;
+    if (p->retry_ms && now >= p->retry_ms) stdio_retry(p);
+    if (p->deadline_ms && now >= p->deadline_ms) {
+      if (p->starting) {
+        exec_timed_out(p);
+        at = &shim.processes;
+        continue;
+      }
+      stdio_abandon(p);
+      process_finish(p);
+    }
+    if (p != shim.init && p->finished && !p->attachers && p->output.source.fd < 0 && p->errors.source.fd < 0) {
+      *at = p->next;
+      process_discard(p);
+      continue;
+    }
+    at = &p->next;
+  }
+  relay_tick(now);
+}
+
+static bool finished(uint64_t now) {
+  if (!shim.init->finished) return false;
+  bool idle = !shim.init->attachers;
+  for (struct process *p = shim.processes; p; p = p->next) {
+    if (!p->starting && !p->finished && now < shim.linger_ms + DRAIN_MS) idle = false;
+    if (p->attachers) idle = false;
+  }
+  return idle || now >= shim.linger_ms + LINGER_MS;
+}
+
+static void serve(void) __attribute__((noreturn));
+static void serve(void) {
+  for (;;) {
+    uint64_t now = monotonic_ms(), next = next_deadline();
+    if (shim.init->finished && next > now + TRIM_MS) next = now + TRIM_MS;
+    int timeout = next == UINT64_MAX ? -1 : next <= now ? 0 : next - now > 1 << 30 ? 1 << 30 : (int)(next - now);
+    if (shim.trim && (timeout < 0 || timeout > TRIM_MS)) timeout = TRIM_MS;
+    uint64_t before = now;
+    loop_round(timeout);
+    now = monotonic_ms();
+    tick(now);
+    if (finished(now)) _exit(0);
+    if (shim.trim && now - before >= TRIM_MS) {
+      log_trim();
+      shim.trim = false;
+    }
+  }
+}
+
+// --- the launch ---
+
+static void fail(int connection, struct failure failure) __attribute__((noreturn));
+static void fail(int connection, struct failure failure) {
+  if (shim.run_dir >= 0) unlinkat(shim.run_dir, "shim.sock", 0);
+  send_message(connection, MSG_DONTWAIT, MESSAGE_FAILED, 0, &failure, sizeof failure);
+  _exit(1);
+}
+
+static int set_up(const struct request *request) {
+  shim.null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (shim.null < 0) return -errno;
+  for (int fd = 0; fd < 3; fd++)
+    if (dup2(shim.null, fd) < 0) return -errno;
+  shim.run_dir = open(request->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (shim.run_dir < 0) return -errno;
+  unlinkat(shim.run_dir, "exit", 0);
+  unlinkat(shim.run_dir, "shim.sock", 0);
+  int error = loop_init();
+  if (error) return error;
+  int listener = listen_in_run_dir();
+  if (listener < 0) return listener;
+  source_init(&shim.listener, listener, listener_ready);
+  return request->log_path ? log_open(request->log_path, request->log_max_size, request->log_max_files) : 0;
+}
+
+// Waits until the child has become its program.
+static int await_start(struct process *p, uint32_t timeout_ms, struct failure *failure) {
+  uint64_t end = monotonic_ms() + timeout_ms;
+  for (;;) {
+    int state = process_sync(p, failure);
+    if (state) return state;
+    uint64_t now = monotonic_ms();
+    struct pollfd wait = {.fd = p->sync.fd, .events = POLLIN};
+    int ready = now < end ? poll(&wait, 1, (int)(end - now)) : 0;
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready > 0) continue;
+    *failure = (struct failure){.where = WHERE_CHILD, .index = UINT32_MAX, .error = ETIMEDOUT};
+    return -1;
+  }
+}
+
+void shim_main(int connection, int *fds, uint32_t count) {
+  static struct request request;
+  static struct executor executor;
+  struct failure failure = {.where = WHERE_SETUP, .index = UINT32_MAX};
+  setsid();
+  prctl(PR_SET_NAME, "gantry-shim", 0, 0, 0);
+  const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
+  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+  if (chdir("/") < 0) failure.error = (uint32_t)errno;
+  int error = count > 0 ? map_request(fds[0], &request) : -EBADMSG;
+  if (!error && (request.kind != REQUEST_LAUNCH || !request.run_dir ||
+                 count != 1 + request.slot_count + request.attachment_count))
+    error = -EBADMSG;
+  if (!error) error = set_up(&request);
+  struct child_ends ends;
+  struct process *init = NULL;
+  if (!error) error = process_new(&request, &init, &ends);
+  if (error) {
+    failure.error = (uint32_t)-error;
+    fail(connection, failure);
+  }
+  close(fds[0]);
+  shim.clone_flags = request.clone_flags;
+  executor_init(&executor);
+  executor.hold = hold_socket;
+  executor.slots[INIT_SLOT] = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+  for (uint32_t i = 0; i < request.slot_count; i++) executor.slots[i] = fds[1 + i];
+  failure.where = WHERE_PREPARE;
+  error = run_section(&executor, &request.prepare, &failure.index);
+  if (!error) {
+    failure = (struct failure){.where = WHERE_CLONE, .index = UINT32_MAX};
+    error = process_clone(init, &ends, &request, &executor);
+  }
+  if (!error) {
+    failure.where = WHERE_PARENT;
+    executor.child = init->pid;
+    error = run_section(&executor, &request.parent, &failure.index);
+  }
+  if (error) failure.error = (uint32_t)-error;
+  else if (await_start(init, request.timeout_ms, &failure) < 0) error = -1;
+  if (error) {
+    process_kill(init);
+    fail(connection, failure);
+  }
+  shim.started_at_ms = realtime_ms();
+  if (request.root_slot >= 0 && executor.slots[request.root_slot] >= 0)
+    shim.root = take_fd(&executor.slots[request.root_slot]);
+  executor_close(&executor);
+  source_close(&init->sync);
+  init->starting = false;
+  init->logged = log_active();
+  shim.init = shim.processes = init;
+  const int *clients = fds + 1 + request.slot_count;
+  for (uint32_t i = 0; i < request.attachment_count; i++) attach_client(init, &request.attachments[i], clients[i]);
+  unmap_request(&request);
+  source_watch(&shim.listener, EPOLLIN);
+  daemon_add(connection);
+  shim_started(init);
+  relay_start();
+  serve();
+}

@@ -1,0 +1,150 @@
+// The shim's own data: one container, its processes, and who talks to it.
+#pragma once
+#include "loop.h"
+#include "steps.h"
+
+#define READ_SIZE 65536
+// How much an attached client may lag behind before the container's writes wait for it.
+#define ATTACH_BOUND (256 * 1024)
+// How long the output of an ended process is waited for when somebody else still holds its pipes.
+#define DRAIN_MS 2000
+
+struct process;
+
+struct stream {
+  struct source source;
+  struct process *process;
+  // 1 standard output, 2 standard error
+  uint8_t number;
+  bool ended;
+};
+
+// What waits to be written to the process's standard input.
+struct sink {
+  struct source source;
+  uint8_t *data;
+  size_t start, size, capacity;
+  bool end_after;
+};
+
+struct attacher {
+  struct object object;
+  struct attacher *next;
+  struct source source;
+  struct process *process;
+  uint32_t flags, key_count, key_at;
+  uint8_t keys[32];
+  uint8_t *data;
+  size_t start, size, capacity;
+  bool input_done, ending, gone;
+};
+
+struct daemon_connection {
+  struct object object;
+  struct daemon_connection *next;
+  struct source source;
+};
+
+struct process {
+  struct object object;
+  struct process *next;
+  char id[129];
+  pid_t pid;
+  struct source pidfd;
+  struct stream output, errors;
+  struct sink input;
+  struct attacher *attachers;
+  bool tty, stdin_once, logged, private_pids;
+  bool exited, finished;
+  uint32_t code, signal;
+  uint64_t exited_at_ms, deadline_ms, retry_ms;
+  // While it starts.
+  struct source sync;
+  bool starting, executing;
+  uint32_t request;
+  struct daemon_connection *requester;
+};
+
+struct held_socket {
+  struct held_socket *next;
+  struct source source;
+  // 0 tcp, 1 udp, 2 sctp
+  int protocol;
+  const char *relay_address;
+  uint16_t relay_port;
+  char relay_text[48];
+};
+
+struct shim {
+  int run_dir, root, null;
+  uint64_t clone_flags, started_at_ms, linger_ms;
+  struct source listener;
+  struct daemon_connection *daemons;
+  // The container's first process; `processes` lists it and every exec.
+  struct process *init, *processes;
+  struct held_socket *held;
+  bool pids_joined, trim;
+};
+extern struct shim shim;
+
+// spawn.c
+struct child_ends {
+  int in, out, err, sync;
+};
+int process_new(const struct request *request, struct process **out, struct child_ends *ends);
+void process_discard(struct process *process);
+int process_clone(struct process *process, struct child_ends *ends, const struct request *request,
+                  struct executor *executor);
+// Reads one message of a starting child. 1 started, 0 more to come, negative failed (with the failure).
+int process_sync(struct process *process, struct failure *failure);
+void process_kill(struct process *process);
+bool process_reap(struct process *process);
+
+// stdio.c
+void stdio_start(struct process *process);
+void stdio_resume(struct process *process);
+// Reads what is left after the process ended. True when nothing more can come.
+bool stdio_drain(struct process *process);
+void stdio_abandon(struct process *process);
+void stdio_retry(struct process *process);
+bool stdin_accepts(const struct process *process);
+void stdin_write(struct process *process, const uint8_t *data, size_t size);
+void stdin_end(struct process *process);
+void stdin_close(struct process *process);
+// Keeps `size` more bytes in a queue made of anonymous pages; drops the queue's pages when it empties.
+int queue_add(uint8_t **data, size_t *start, size_t *size, size_t *capacity, const uint8_t *more, size_t more_size);
+void queue_free(uint8_t **data, size_t *start, size_t *size, size_t *capacity);
+
+// log.c
+int log_open(const char *path, uint64_t max_size, uint32_t max_files);
+bool log_active(void);
+void log_write(uint8_t stream, const uint8_t *data, size_t size);
+void log_flush(void);
+void log_end(void);
+void log_trim(void);
+
+// attach.c
+int attach_client(struct process *process, const struct attach_request *request, int fd);
+void attach_output(struct process *process, uint8_t stream, const uint8_t *data, size_t size);
+bool attach_blocked(const struct process *process);
+void attach_input_ready(struct process *process);
+void attach_end_all(struct process *process);
+
+// exec.c
+int exec_start(struct daemon_connection *daemon, uint32_t request_id, int *fds, uint32_t count);
+
+void exec_timed_out(struct process *process);
+
+// relay.c
+int hold_socket(void *context, int fd, const struct step *step);
+void relay_start(void);
+void relay_stop(void);
+uint64_t relay_deadline(void);
+void relay_tick(uint64_t now);
+
+// shim.c
+void shim_main(int connection, int *fds, uint32_t count) __attribute__((noreturn));
+void shim_exited(struct process *process);
+void shim_started(struct process *process);
+struct process *shim_find(const char *id, size_t size);
+void shim_detached(struct process *process);

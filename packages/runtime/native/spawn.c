@@ -1,0 +1,192 @@
+// A process of the container, from clone to exec.
+#include "shim.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static void ends_close(struct child_ends *ends) {
+  close_fd(&ends->in);
+  close_fd(&ends->out);
+  close_fd(&ends->err);
+  close_fd(&ends->sync);
+}
+
+static int make_pipe(int *read_end, int *write_end) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+  *read_end = ends[0];
+  *write_end = ends[1];
+  return 0;
+}
+
+int process_new(const struct request *request, struct process **out, struct child_ends *ends) {
+  *ends = (struct child_ends){-1, -1, -1, -1};
+  struct process *p = calloc(1, sizeof *p);
+  if (!p) return -ENOMEM;
+  source_init(&p->pidfd, -1, NULL);
+  source_init(&p->sync, -1, NULL);
+  source_init(&p->output.source, -1, NULL);
+  source_init(&p->errors.source, -1, NULL);
+  source_init(&p->input.source, -1, NULL);
+  strcpy(p->id, request->id);
+  p->tty = request->stdio & STDIO_TTY;
+  p->stdin_once = request->stdio & STDIO_STDIN_ONCE;
+  p->starting = true;
+  int error = 0, pair[2];
+  if (!p->tty) {
+    error = make_pipe(&p->output.source.fd, &ends->out);
+    if (!error) error = make_pipe(&p->errors.source.fd, &ends->err);
+    if (!error && request->stdio & STDIO_OPEN_STDIN) {
+      error = make_pipe(&ends->in, &p->input.source.fd);
+      if (!error) fcntl(p->input.source.fd, F_SETFL, O_NONBLOCK | O_WRONLY);
+    }
+  }
+  if (!error && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) error = -errno;
+  if (error) {
+    ends_close(ends);
+    process_discard(p);
+    return error;
+  }
+  p->sync.fd = pair[0];
+  ends->sync = pair[1];
+  *out = p;
+  return 0;
+}
+
+void process_discard(struct process *p) {
+  source_close(&p->pidfd);
+  source_close(&p->sync);
+  source_close(&p->output.source);
+  source_close(&p->errors.source);
+  stdin_close(p);
+  object_free(&p->object);
+}
+
+static void child_fail(int sync, uint32_t where, uint32_t index, int error, uint32_t detail) {
+  struct sync_message message = {
+      .type = SYNC_FAILED, .failure = {.where = where, .index = index, .error = (uint32_t)-error, .detail = detail}};
+  if (send(sync, &message, sizeof message, MSG_NOSIGNAL) < 0) _exit(125);
+  _exit(126);
+}
+
+static void child_main(struct process *p, const struct child_ends *ends, const struct request *request,
+                       struct executor *e) __attribute__((noreturn));
+static void child_main(struct process *p, const struct child_ends *ends, const struct request *request,
+                       struct executor *e) {
+  int sync = ends->sync;
+  uint32_t index = 0;
+  char byte;
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) child_fail(sync, WHERE_SETUP, 0, -errno, 0);
+  close(p->sync.fd);
+  // The shim may have died before the line above.
+  if (recv(sync, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) _exit(125);
+  if (dup2(ends->in >= 0 ? ends->in : shim.null, 0) < 0 || dup2(ends->out >= 0 ? ends->out : shim.null, 1) < 0 ||
+      dup2(ends->err >= 0 ? ends->err : shim.null, 2) < 0)
+    child_fail(sync, WHERE_SETUP, 0, -errno, 0);
+  umask(0);
+  e->sync = sync;
+  e->null_stdin = ends->in < 0;
+  e->hold = NULL;
+  int error;
+  if (request->kind == REQUEST_EXEC) {
+    error = run_section(e, &request->prepare, &index);
+    if (error) child_fail(sync, WHERE_PREPARE, index, error, e->detail);
+    int all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID;
+    if (shim.clone_flags & CLONE_NEWUSER) all |= CLONE_NEWUSER;
+    netlink_forget(e);
+    if (setns(shim.init->pidfd.fd, all) < 0) child_fail(sync, WHERE_SETUP, 0, -errno, 0);
+  }
+  error = run_section(e, &request->child, &index);
+  child_fail(sync, WHERE_CHILD, index, error ? error : -ENOEXEC, e->detail);
+  _exit(125);
+}
+
+int process_clone(struct process *p, struct child_ends *ends, const struct request *request, struct executor *e) {
+  CLOSED_AT_EXIT int cgroup = -1;
+  int pidfd = -1;
+  struct sys_clone_args args = {.flags = GANTRY_CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD};
+  if (request->kind == REQUEST_LAUNCH) args.flags |= request->clone_flags;
+  if (request->cgroup_path) {
+    cgroup = open(request->cgroup_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (cgroup < 0) {
+      ends_close(ends);
+      return -errno;
+    }
+    args.flags |= GANTRY_CLONE_INTO_CGROUP;
+    args.cgroup = (uint64_t)cgroup;
+  }
+  int pid = sys_result(syscall(SYS_clone3, &args, sizeof args));
+  if (pid == 0) child_main(p, ends, request, e);
+  ends_close(ends);
+  if (pid < 0) return pid;
+  p->pid = pid;
+  p->pidfd.fd = pidfd;
+  return 0;
+}
+
+static int take_console(struct process *p, int console) {
+  if (!p->tty || console < 0) {
+    if (console >= 0) close(console);
+    return -EPROTO;
+  }
+  p->output.source.fd = console;
+  int in = fcntl(console, F_DUPFD_CLOEXEC, 3);
+  if (in < 0) return -errno;
+  fcntl(in, F_SETFL, O_NONBLOCK | O_RDWR);
+  p->input.source.fd = in;
+  return 0;
+}
+
+int process_sync(struct process *p, struct failure *failure) {
+  struct sync_message message = {0};
+  union {
+    struct cmsghdr align;
+    char space[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct iovec part = {&message, sizeof message};
+  struct msghdr head = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t size;
+  do size = recvmsg(p->sync.fd, &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  while (size < 0 && errno == EINTR);
+  if (size < 0 && errno == EAGAIN) return 0;
+  *failure = (struct failure){.where = WHERE_CHILD, .index = UINT32_MAX, .error = EPROTO};
+  if (size < 0 && errno != ECONNRESET) return -1;
+  if (size <= 0) {
+    // The socket closed at exec, or because the child died before.
+    failure->error = ECHILD;
+    return p->executing ? 1 : -1;
+  }
+  int fd = -1;
+  struct cmsghdr *c = CMSG_FIRSTHDR(&head);
+  if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) memcpy(&fd, CMSG_DATA(c), sizeof fd);
+  switch (message.type) {
+  case SYNC_CONSOLE: return take_console(p, fd) < 0 ? -1 : 0;
+  case SYNC_EXECUTING: p->executing = true; return 0;
+  case SYNC_BARRIER: return send(p->sync.fd, &message.value, sizeof message.value, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
+  case SYNC_FAILED: *failure = message.failure; return -1;
+  default: return -1;
+  }
+}
+
+void process_kill(struct process *p) {
+  if (p->pidfd.fd < 0) return;
+  syscall(SYS_pidfd_send_signal, p->pidfd.fd, SIGKILL, NULL, 0);
+  siginfo_t info;
+  while (waitid((idtype_t)WAIT_PIDFD, (id_t)p->pidfd.fd, &info, WEXITED) < 0 && errno == EINTR) {}
+}
+
+bool process_reap(struct process *p) {
+  siginfo_t info = {0};
+  if (waitid((idtype_t)WAIT_PIDFD, (id_t)p->pidfd.fd, &info, WEXITED | WNOHANG) < 0 && errno != ECHILD) return false;
+  if (info.si_pid == 0 && errno != ECHILD) return false;
+  p->exited = true;
+  p->exited_at_ms = realtime_ms();
+  p->signal = info.si_code == CLD_EXITED ? 0 : (uint32_t)info.si_status;
+  p->code = info.si_code == CLD_EXITED ? (uint32_t)info.si_status : 128 + p->signal;
+  return true;
+}

@@ -1,0 +1,116 @@
+#include "steps.h"
+
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+void executor_init(struct executor *e) {
+  *e = (struct executor){.sync = -1};
+  for (int i = 0; i < SLOT_COUNT; i++) e->slots[i] = -1;
+  for (int i = 0; i < NETLINK_KEPT; i++) e->netlink[i].fd = -1;
+}
+
+void executor_close(struct executor *e) {
+  netlink_forget(e);
+  for (int i = 0; i < SLOT_COUNT; i++) close_fd(&e->slots[i]);
+}
+
+int slot_fd(const struct executor *e, uint64_t slot) {
+  if (slot >= SLOT_COUNT || e->slots[slot] < 0) return -EBADF;
+  return e->slots[slot];
+}
+
+int slot_put(struct executor *e, uint64_t slot, int fd) {
+  if (slot >= SLOT_COUNT) {
+    close(fd);
+    return -EINVAL;
+  }
+  close_fd(&e->slots[slot]);
+  e->slots[slot] = fd;
+  return 0;
+}
+
+static int keyring(const char *name) {
+#ifdef SYS_keyctl
+  int result = sys_result(syscall(SYS_keyctl, 1L /* KEYCTL_JOIN_SESSION_KEYRING */, name, 0L, 0L, 0L));
+  return result < 0 && result != -ENOSYS ? result : 0;
+#else
+  (void)name;
+  return 0;
+#endif
+}
+
+static int set_name(int (*call)(const char *, size_t), const char *name) {
+  if (!name) return -EINVAL;
+  return sys_result(call(name, strlen(name)));
+}
+
+static int run_step(struct executor *e, const struct step *s, uint32_t index) {
+  switch (s->op) {
+  case OP_OPEN: return step_open(e, s);
+  case OP_CLOSE: return step_close(e, s);
+  case OP_MKDIR_ALL: return step_mkdir_all(e, s);
+  case OP_MKDIR: return step_mkdir(e, s);
+  case OP_TOUCH: return step_touch(e, s);
+  case OP_SYMLINK: return step_symlink(e, s);
+  case OP_MKNOD: return step_mknod(e, s);
+  case OP_CHOWN: return step_chown(e, s);
+  case OP_CHMOD: return step_chmod(e, s);
+  case OP_UNLINK:
+  case OP_RMDIR: return step_unlink(e, s);
+  case OP_WRITE_FILE: return step_write_file(e, s);
+  case OP_MOUNT: return step_mount(e, s);
+  case OP_FS_MOUNT: return step_fs_mount(e, s);
+  case OP_OPEN_TREE: return step_open_tree(e, s);
+  case OP_MOUNT_SETATTR: return step_mount_setattr(e, s);
+  case OP_MOVE_MOUNT: return step_move_mount(e, s);
+  case OP_UMOUNT: return step_umount(e, s);
+  case OP_PIVOT_ROOT: return step_pivot_root(e, s);
+  case OP_UNSHARE:
+    if (s->n[0] & CLONE_NEWNET) netlink_forget(e);
+    return sys_result(unshare((int)s->n[0]));
+  case OP_SETNS: {
+    int fd = slot_fd(e, s->n[0]);
+    if (fd < 0) return fd;
+    netlink_forget(e);
+    return sys_result(setns(fd, (int)s->n[1]));
+  }
+  case OP_SETSID: return sys_result(setsid()) < 0 ? -errno : 0;
+  case OP_CONSOLE: return step_console(e, s);
+  case OP_HOSTNAME: return set_name(sethostname, s->s[0]);
+  case OP_DOMAINNAME: return set_name(setdomainname, s->s[0]);
+  case OP_RLIMIT: return step_rlimit(s);
+  case OP_UMASK:
+    e->umask_set = true;
+    umask((mode_t)s->n[0]);
+    return 0;
+  case OP_SESSION_KEYRING: return keyring(s->s[0]);
+  case OP_PERSONALITY: return sys_result(personality((unsigned long)s->n[0])) < 0 ? -errno : 0;
+  case OP_BOUNDING_SET: return step_bounding_set(s);
+  case OP_USER: return step_user(s);
+  case OP_CAPABILITIES: return step_capabilities(s);
+  case OP_NO_NEW_PRIVILEGES: return sys_result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  case OP_SECCOMP: return step_seccomp(s);
+  case OP_CHDIR: return step_chdir(s);
+  case OP_EXEC: return step_exec(e, s);
+  case OP_BARRIER: return step_barrier(e, s);
+  case OP_NETLINK: return step_netlink(e, s, index);
+  case OP_HOST_SOCKET: return step_host_socket(e, s);
+  case OP_COUNT: break;
+  }
+  return -EINVAL;
+}
+
+int run_section(struct executor *e, const struct section *section, uint32_t *failed) {
+  struct cursor in = section->steps;
+  for (uint32_t i = 0; i < section->count; i++) {
+    struct step step;
+    *failed = i;
+    int error = take_step(&in, &step);
+    if (error) return error;
+    e->detail = DETAIL_NONE;
+    error = run_step(e, &step, i);
+    if (error < 0 && !step_ignores(&step, -error)) return error;
+  }
+  return 0;
+}

@@ -1,0 +1,91 @@
+// Executes the steps of a plan, in order, until one fails. Allocates nothing.
+#pragma once
+#include "wire.h"
+
+// Why an exec step failed, for the wording of the error.
+enum exec_detail { DETAIL_NONE, DETAIL_NOT_IN_PATH, DETAIL_STAT, DETAIL_NOT_EXECUTABLE, DETAIL_RELATIVE };
+
+enum where { WHERE_PREPARE = 1, WHERE_PARENT, WHERE_CHILD, WHERE_CLONE, WHERE_SETUP };
+
+struct failure {
+  uint32_t where, index, error, detail;
+};
+
+// What a child tells the shim over its sync socket (SOCK_SEQPACKET).
+enum sync_type { SYNC_BARRIER = 1, SYNC_CONSOLE, SYNC_EXECUTING, SYNC_FAILED };
+struct sync_message {
+  uint32_t type, value;
+  struct failure failure;
+};
+
+#define NETLINK_KEPT 4
+
+struct executor {
+  int slots[SLOT_COUNT];
+  // Socket to the shim; -1 outside a child.
+  int sync;
+  // Pid that netlink steps name.
+  pid_t child;
+  bool null_stdin, umask_set, tty;
+  uint32_t detail;
+  struct {
+    int protocol, fd;
+  } netlink[NETLINK_KEPT];
+  uint32_t sequence;
+  // Takes a bound host socket over; NULL where nobody could hold one.
+  int (*hold)(void *context, int fd, const struct step *step);
+  // Takes one datagram of a netlink answer.
+  int (*answer)(void *context, uint32_t index, const uint8_t *data, size_t size);
+  void *context;
+};
+
+void executor_init(struct executor *executor);
+void executor_close(struct executor *executor);
+// Returns 0, or a negative errno with the failing step's index in `failed`.
+int run_section(struct executor *executor, const struct section *section, uint32_t *failed);
+
+// One function a step, by topic.
+int step_open(struct executor *e, const struct step *s);
+int step_close(struct executor *e, const struct step *s);
+int step_mkdir_all(struct executor *e, const struct step *s);
+int step_mkdir(struct executor *e, const struct step *s);
+int step_touch(struct executor *e, const struct step *s);
+int step_symlink(struct executor *e, const struct step *s);
+int step_mknod(struct executor *e, const struct step *s);
+int step_chown(struct executor *e, const struct step *s);
+int step_chmod(struct executor *e, const struct step *s);
+int step_unlink(struct executor *e, const struct step *s);
+int step_write_file(struct executor *e, const struct step *s);
+
+int step_mount(struct executor *e, const struct step *s);
+int step_fs_mount(struct executor *e, const struct step *s);
+int step_open_tree(struct executor *e, const struct step *s);
+int step_mount_setattr(struct executor *e, const struct step *s);
+int step_move_mount(struct executor *e, const struct step *s);
+int step_umount(struct executor *e, const struct step *s);
+int step_pivot_root(struct executor *e, const struct step *s);
+
+int step_console(struct executor *e, const struct step *s);
+int step_rlimit(const struct step *s);
+int step_bounding_set(const struct step *s);
+int step_user(const struct step *s);
+int step_capabilities(const struct step *s);
+int step_seccomp(const struct step *s);
+int step_chdir(const struct step *s);
+int step_exec(struct executor *e, const struct step *s);
+int step_barrier(struct executor *e, const struct step *s);
+
+int step_netlink(struct executor *e, const struct step *s, uint32_t index);
+void netlink_forget(struct executor *e);
+int step_host_socket(struct executor *e, const struct step *s);
+
+// The descriptor in a slot, or -EBADF.
+int slot_fd(const struct executor *e, uint64_t slot);
+// Puts `fd` into a slot; what was there is closed. Closes `fd` when it fails.
+int slot_put(struct executor *e, uint64_t slot, int fd);
+// Opens what a step names.
+int open_named(const struct executor *e, int at, const char *path, int flags, unsigned mode);
+
+#define FD_PATH_SIZE 32
+// Writes "/proc/self/fd/N".
+void fd_path(char out[FD_PATH_SIZE], int fd);

@@ -1,0 +1,179 @@
+// Steps about files and directories.
+#include "steps.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+static int open_in(int root, const char *path, uint64_t flags, unsigned mode) {
+  struct sys_open_how how = {.flags = flags | O_CLOEXEC,
+                             .mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+                             .resolve = SYS_RESOLVE_IN_ROOT | SYS_RESOLVE_NO_MAGICLINKS};
+  int fd;
+  // EAGAIN: a rename or mount elsewhere raced with the walk.
+  for (int i = 0; i < 64; i++) {
+    fd = sys_result(syscall(SYS_openat2, root, path, &how, sizeof how));
+    if (fd != -EAGAIN) break;
+  }
+  return fd;
+}
+
+int open_named(const struct executor *e, int at, const char *path, int flags, unsigned mode) {
+  if (at < 0) return sys_result(open(path, flags | O_CLOEXEC, mode));
+  int root = slot_fd(e, (uint64_t)at);
+  if (root < 0) return root;
+  return open_in(root, path[0] ? path : ".", (uint64_t)(unsigned)flags, mode);
+}
+
+void fd_path(char out[FD_PATH_SIZE], int fd) { snprintf(out, FD_PATH_SIZE, "/proc/self/fd/%d", fd); }
+
+// Splits a step's path and opens the directory part.
+static int open_parent(const struct executor *e, const struct step *s, char name[NAME_MAX + 1]) {
+  char directory[PATH_MAX];
+  size_t length = strlen(s->path);
+  while (length > 1 && s->path[length - 1] == '/') length--;
+  size_t start = length;
+  while (start > 0 && s->path[start - 1] != '/') start--;
+  size_t size = length - start;
+  if (length >= sizeof directory || size > NAME_MAX) return -ENAMETOOLONG;
+  memcpy(name, s->path + start, size);
+  name[size] = 0;
+  if (size == 0 || !strcmp(name, ".") || !strcmp(name, "..") || name[0] == '/') return -EINVAL;
+  if (start == 0) strcpy(directory, ".");
+  else {
+    memcpy(directory, s->path, start);
+    directory[start] = 0;
+  }
+  return open_named(e, s->at, directory, O_PATH | O_DIRECTORY, 0);
+}
+
+static int make_all(const struct executor *e, int at, const char *path, size_t length, unsigned mode) {
+  char prefix[PATH_MAX];
+  if (length >= sizeof prefix) return -ENAMETOOLONG;
+  memcpy(prefix, path, length);
+  prefix[length] = 0;
+  int found = open_named(e, at, prefix, O_PATH | O_DIRECTORY, 0);
+  if (found >= 0) {
+    close(found);
+    return 0;
+  }
+  if (found != -ENOENT) return found;
+  CLOSED_AT_EXIT int parent = open_named(e, at, at < 0 && path[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY, 0);
+  if (parent < 0) return parent;
+  for (size_t i = 0; i < length;) {
+    while (i < length && path[i] == '/') i++;
+    size_t start = i;
+    while (i < length && path[i] != '/') i++;
+    if (i == start) break;
+    char name[NAME_MAX + 1];
+    if (i - start > NAME_MAX) return -ENAMETOOLONG;
+    memcpy(name, path + start, i - start);
+    name[i - start] = 0;
+    if (strcmp(name, ".") && strcmp(name, "..") && mkdirat(parent, name, mode) < 0 && errno != EEXIST &&
+        errno != EROFS && errno != EPERM && errno != EACCES)
+      return -errno;
+    // Opened again from the top, so that a symbolic link on the way stays below the root.
+    memcpy(prefix, path, i);
+    prefix[i] = 0;
+    int next = open_named(e, at, prefix, O_PATH | O_DIRECTORY, 0);
+    if (next < 0) return next;
+    close(parent);
+    parent = next;
+  }
+  return 0;
+}
+
+int step_mkdir_all(struct executor *e, const struct step *s) {
+  return make_all(e, s->at, s->path, strlen(s->path), (unsigned)s->n[0]);
+}
+
+int step_open(struct executor *e, const struct step *s) {
+  int fd = open_named(e, s->at, s->path, (int)s->n[1], (unsigned)s->n[2]);
+  return fd < 0 ? fd : slot_put(e, s->n[0], fd);
+}
+
+int step_close(struct executor *e, const struct step *s) {
+  int fd = slot_fd(e, s->n[0]);
+  if (fd < 0) return fd;
+  close_fd(&e->slots[s->n[0]]);
+  return 0;
+}
+
+int step_mkdir(struct executor *e, const struct step *s) {
+  char name[NAME_MAX + 1];
+  CLOSED_AT_EXIT int parent = open_parent(e, s, name);
+  return parent < 0 ? parent : sys_result(mkdirat(parent, name, (mode_t)s->n[0]));
+}
+
+int step_touch(struct executor *e, const struct step *s) {
+  int found = open_named(e, s->at, s->path, O_PATH, 0);
+  if (found >= 0) {
+    close(found);
+    return 0;
+  }
+  if (found != -ENOENT) return found;
+  size_t length = strlen(s->path);
+  while (length > 0 && s->path[length - 1] != '/') length--;
+  int error = length > 0 ? make_all(e, s->at, s->path, length, 0755) : 0;
+  if (error) return error;
+  char name[NAME_MAX + 1];
+  CLOSED_AT_EXIT int parent = open_parent(e, s, name);
+  if (parent < 0) return parent;
+  int fd = sys_result(
+      openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, (mode_t)s->n[0]));
+  if (fd >= 0) close(fd);
+  return fd < 0 ? fd : 0;
+}
+
+int step_symlink(struct executor *e, const struct step *s) {
+  char name[NAME_MAX + 1];
+  CLOSED_AT_EXIT int parent = open_parent(e, s, name);
+  if (parent < 0) return parent;
+  return s->s[0] ? sys_result(symlinkat(s->s[0], parent, name)) : -EINVAL;
+}
+
+int step_mknod(struct executor *e, const struct step *s) {
+  char name[NAME_MAX + 1];
+  CLOSED_AT_EXIT int parent = open_parent(e, s, name);
+  if (parent < 0) return parent;
+  int error = sys_result(mknodat(parent, name, (mode_t)s->n[0], makedev((unsigned)s->n[1], (unsigned)s->n[2])));
+  if (error < 0) return error;
+  if (s->n[3] == 0 && s->n[4] == 0) return 0;
+  return sys_result(fchownat(parent, name, (uid_t)s->n[3], (gid_t)s->n[4], AT_SYMLINK_NOFOLLOW));
+}
+
+int step_chown(struct executor *e, const struct step *s) {
+  CLOSED_AT_EXIT int fd = open_named(e, s->at, s->path, O_PATH, 0);
+  return fd < 0 ? fd : sys_result(fchownat(fd, "", (uid_t)s->n[0], (gid_t)s->n[1], AT_EMPTY_PATH));
+}
+
+int step_chmod(struct executor *e, const struct step *s) {
+  CLOSED_AT_EXIT int fd = open_named(e, s->at, s->path, O_PATH, 0);
+  if (fd < 0) return fd;
+  char path[FD_PATH_SIZE];
+  fd_path(path, fd);
+  return sys_result(chmod(path, (mode_t)s->n[0]));
+}
+
+int step_unlink(struct executor *e, const struct step *s) {
+  char name[NAME_MAX + 1];
+  CLOSED_AT_EXIT int parent = open_parent(e, s, name);
+  return parent < 0 ? parent : sys_result(unlinkat(parent, name, s->op == OP_RMDIR ? AT_REMOVEDIR : 0));
+}
+
+int step_write_file(struct executor *e, const struct step *s) {
+  CLOSED_AT_EXIT int fd = open_named(e, s->at, s->path, O_WRONLY | O_NOCTTY, 0);
+  if (fd < 0) return fd;
+  if (s->n[0] != UINT64_MAX) {
+    struct statfs status;
+    if (fstatfs(fd, &status) < 0) return -errno;
+    if ((uint32_t)status.f_type != (uint32_t)s->n[0]) return -EXDEV;
+  }
+  ssize_t written;
+  do written = write(fd, s->b.data, s->b.size);
+  while (written < 0 && errno == EINTR);
+  if (written < 0) return -errno;
+  return (size_t)written == s->b.size ? 0 : -EIO;
+}

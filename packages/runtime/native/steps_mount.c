@@ -1,0 +1,99 @@
+// Steps about mounts.
+#include "steps.h"
+
+#include <sys/mount.h>
+
+#define MOVE_EMPTY_PATHS 0x44U /* MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH */
+#define TREE_CLONE 1U
+#define TREE_CLOEXEC ((unsigned)O_CLOEXEC)
+#define TREE_RECURSIVE 0x8000U
+enum { CONFIG_SET_FLAG = 0, CONFIG_SET_STRING = 1, CONFIG_CREATE = 6 };
+
+// A name for a step's path that mount(2) and umount2(2) take: the path itself, or the descriptor below a slot.
+static int target_path(const struct executor *e, const struct step *s, int *fd, char buffer[FD_PATH_SIZE],
+                       const char **out) {
+  *fd = -1;
+  *out = s->path;
+  if (s->at < 0) return 0;
+  *fd = open_named(e, s->at, s->path, O_PATH, 0);
+  if (*fd < 0) return *fd;
+  fd_path(buffer, *fd);
+  *out = buffer;
+  return 0;
+}
+
+int step_mount(struct executor *e, const struct step *s) {
+  CLOSED_AT_EXIT int fd = -1;
+  char buffer[FD_PATH_SIZE];
+  const char *target;
+  int error = target_path(e, s, &fd, buffer, &target);
+  if (error) return error;
+  return sys_result(mount(s->s[0], target, s->s[1], (unsigned long)s->n[0], s->s[2]));
+}
+
+int step_umount(struct executor *e, const struct step *s) {
+  CLOSED_AT_EXIT int fd = -1;
+  char buffer[FD_PATH_SIZE];
+  const char *target;
+  int error = target_path(e, s, &fd, buffer, &target);
+  if (error) return error;
+  int flags = (int)s->n[0];
+  if (s->at < 0) return sys_result(umount2(target, flags));
+  // The descriptor itself would keep the mount busy: only a lazy umount can go through it.
+  return sys_result(umount2(target, (flags & ~UMOUNT_NOFOLLOW) | MNT_DETACH));
+}
+
+int step_fs_mount(struct executor *e, const struct step *s) {
+  if (!s->s[0]) return -EINVAL;
+  CLOSED_AT_EXIT int fs = sys_result(syscall(SYS_fsopen, s->s[0], 1U /* FSOPEN_CLOEXEC */));
+  if (fs < 0) return fs;
+  struct list keys = s->l[0], values = s->l[1];
+  for (const char *key; (key = list_next(&keys));) {
+    // A value is "=text"; an empty string stands for a flag.
+    const char *value = list_next(&values);
+    if (!value) return -EINVAL;
+    long result = value[0] == '=' ? syscall(SYS_fsconfig, fs, CONFIG_SET_STRING, key, value + 1, 0)
+                                  : syscall(SYS_fsconfig, fs, CONFIG_SET_FLAG, key, NULL, 0);
+    if (result < 0) return -errno;
+  }
+  if (syscall(SYS_fsconfig, fs, CONFIG_CREATE, NULL, NULL, 0) < 0) return -errno;
+  int mounted = sys_result(syscall(SYS_fsmount, fs, 1U /* FSMOUNT_CLOEXEC */, (unsigned)s->n[1]));
+  return mounted < 0 ? mounted : slot_put(e, s->n[0], mounted);
+}
+
+int step_open_tree(struct executor *e, const struct step *s) {
+  CLOSED_AT_EXIT int fd = open_named(e, s->at, s->path, O_PATH, 0);
+  if (fd < 0) return fd;
+  unsigned flags = TREE_CLONE | TREE_CLOEXEC | AT_EMPTY_PATH | (s->n[1] ? TREE_RECURSIVE : 0);
+  int tree = sys_result(syscall(SYS_open_tree, fd, "", flags));
+  return tree < 0 ? tree : slot_put(e, s->n[0], tree);
+}
+
+int step_mount_setattr(struct executor *e, const struct step *s) {
+  int fd = slot_fd(e, s->n[0]);
+  if (fd < 0) return fd;
+  struct sys_mount_attr attr = {.attr_set = s->n[1], .attr_clr = s->n[2], .propagation = s->n[3]};
+  unsigned flags = AT_EMPTY_PATH | (s->n[4] ? TREE_RECURSIVE : 0);
+  return sys_result(syscall(SYS_mount_setattr, fd, "", flags, &attr, sizeof attr));
+}
+
+int step_move_mount(struct executor *e, const struct step *s) {
+  int from = slot_fd(e, s->n[0]);
+  if (from < 0) return from;
+  CLOSED_AT_EXIT int to = open_named(e, s->at, s->path, O_PATH, 0);
+  if (to < 0) return to;
+  return sys_result(syscall(SYS_move_mount, from, "", to, "", MOVE_EMPTY_PATHS));
+}
+
+int step_pivot_root(struct executor *e, const struct step *s) {
+  int root = slot_fd(e, s->n[0]);
+  if (root < 0) return root;
+  CLOSED_AT_EXIT int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (old < 0 || fchdir(root) < 0) return -errno;
+  if (syscall(SYS_pivot_root, ".", ".") < 0) return -errno;
+  // The old root lies over the new one now. Nothing unmounted here may reach the host's mounts.
+  if (fchdir(old) < 0) return -errno;
+  if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0) return -errno;
+  if (umount2(".", MNT_DETACH) < 0) return -errno;
+  return sys_result(chdir("/"));
+}

@@ -1,0 +1,147 @@
+// Steps about sockets: netlink exchanges and bound host sockets.
+#include "steps.h"
+
+#include <arpa/inet.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#define ANSWER_SECONDS 10
+#define REPLY_SIZE 32768
+
+void netlink_forget(struct executor *e) {
+  for (int i = 0; i < NETLINK_KEPT; i++) close_fd(&e->netlink[i].fd);
+}
+
+static int netlink_socket(struct executor *e, int protocol, size_t size) {
+  int slot = 0;
+  for (int i = 0; i < NETLINK_KEPT; i++) {
+    if (e->netlink[i].fd < 0) slot = i;
+    else if (e->netlink[i].protocol == protocol) {
+      slot = i;
+      break;
+    }
+  }
+  if (e->netlink[slot].fd >= 0 && e->netlink[slot].protocol != protocol) close_fd(&e->netlink[slot].fd);
+  if (e->netlink[slot].fd < 0) {
+    CLOSED_AT_EXIT int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    if (fd < 0) return -errno;
+    int yes = 1;
+    struct timeval wait = {.tv_sec = ANSWER_SECONDS};
+    setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
+    setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &yes, sizeof yes);
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0) return -errno;
+    e->netlink[slot].protocol = protocol;
+    e->netlink[slot].fd = take_fd(&fd);
+  }
+  if (size > 64 * 1024) {
+    int space = (int)size + 65536;
+    setsockopt(e->netlink[slot].fd, SOL_SOCKET, SO_SNDBUFFORCE, &space, sizeof space);
+    setsockopt(e->netlink[slot].fd, SOL_SOCKET, SO_RCVBUFFORCE, &space, sizeof space);
+  }
+  return e->netlink[slot].fd;
+}
+
+static int patch(const struct step *s, uint64_t offset, uint32_t value) {
+  if (offset == UINT64_MAX) return 0;
+  if (offset + sizeof value > s->b.size) return -EINVAL;
+  // The request is mapped privately and writable: this changes our copy only.
+  memcpy((uint8_t *)(uintptr_t)s->b.data + offset, &value, sizeof value);
+  return 0;
+}
+
+// Counts the answers that end an exchange: acknowledgements, and ends of dumps.
+static int expected_answers(const struct step *s, uint32_t *acks) {
+  *acks = 0;
+  for (size_t at = 0; at < s->b.size;) {
+    struct nlmsghdr head;
+    if (s->b.size - at < sizeof head) return -EBADMSG;
+    memcpy(&head, s->b.data + at, sizeof head);
+    if (head.nlmsg_len < sizeof head || head.nlmsg_len > s->b.size - at) return -EBADMSG;
+    if (head.nlmsg_flags & NLM_F_ACK || (head.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP) ++*acks;
+    at += NLMSG_ALIGN(head.nlmsg_len);
+  }
+  return 0;
+}
+
+static int exchange(struct executor *e, const struct step *s, uint32_t index, int fd) {
+  uint32_t acks;
+  int error = expected_answers(s, &acks);
+  if (error) return error;
+  struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+  ssize_t sent = sendto(fd, s->b.data, s->b.size, 0, (struct sockaddr *)&kernel, sizeof kernel);
+  if (sent < 0) return -errno;
+  bool wanted = s->n[4] != UINT64_MAX && s->n[4] != 0;
+  // The kernel has answered when send returns; with nothing to wait for, only an error (or a plain answer) can be here.
+  bool once = acks == 0;
+  _Alignas(struct nlmsghdr) static uint8_t reply[REPLY_SIZE];
+  while (acks > 0 || once) {
+    ssize_t size = recv(fd, reply, sizeof reply, (once && !wanted ? MSG_DONTWAIT : 0) | MSG_TRUNC);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == EAGAIN) return once && !wanted ? 0 : -ETIMEDOUT;
+    if (size < 0) return -errno;
+    if ((size_t)size > sizeof reply) return -EMSGSIZE;
+    once = false;
+    for (struct nlmsghdr *head = (struct nlmsghdr *)reply; NLMSG_OK(head, (size_t)size); head = NLMSG_NEXT(head, size)) {
+      if (head->nlmsg_type != NLMSG_ERROR && head->nlmsg_type != NLMSG_DONE) continue;
+      int result = 0;
+      if (head->nlmsg_len >= NLMSG_LENGTH(sizeof result)) memcpy(&result, NLMSG_DATA(head), sizeof result);
+      if (result < 0) {
+        if (!step_ignores(s, -result)) return result;
+        error = result;
+      }
+      if (acks > 0) acks--;
+    }
+    if (wanted && e->answer) {
+      int failed = e->answer(e->context, index, reply, (size_t)size);
+      if (failed) return failed;
+    }
+  }
+  return error;
+}
+
+int step_netlink(struct executor *e, const struct step *s, uint32_t index) {
+  int fd = netlink_socket(e, (int)s->n[0], s->b.size);
+  if (fd < 0) return fd;
+  int error = patch(s, s->n[1], (uint32_t)e->child);
+  if (!error && s->n[2] != UINT64_MAX) {
+    int named = slot_fd(e, s->n[3]);
+    error = named < 0 ? named : patch(s, s->n[2], (uint32_t)named);
+  }
+  if (!error) error = exchange(e, s, index, fd);
+  // After an error, answers to the rest of the batch may still wait in the socket.
+  if (error) netlink_forget(e);
+  return error;
+}
+
+int step_host_socket(struct executor *e, const struct step *s) {
+  if (!e->hold || !s->s[0]) return -EOPNOTSUPP;
+  // 0 tcp, 1 udp, 2 sctp
+  int type = s->n[0] == 1 ? SOCK_DGRAM : SOCK_STREAM, protocol = s->n[0] == 2 ? IPPROTO_SCTP : 0, yes = 1;
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } address = {0};
+  socklen_t size;
+  uint16_t port = htons((uint16_t)s->n[1]);
+  if (inet_pton(AF_INET, s->s[0], &address.v4.sin_addr) == 1) {
+    address.v4.sin_family = AF_INET;
+    address.v4.sin_port = port;
+    size = sizeof address.v4;
+  } else if (inet_pton(AF_INET6, s->s[0], &address.v6.sin6_addr) == 1) {
+    address.v6.sin6_family = AF_INET6;
+    address.v6.sin6_port = port;
+    size = sizeof address.v6;
+  } else {
+    return -EINVAL;
+  }
+  CLOSED_AT_EXIT int fd = socket(address.any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+  if (fd < 0) return -errno;
+  if (address.any.sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+  if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  if (bind(fd, &address.any, size) < 0) return -errno;
+  if (type == SOCK_STREAM && listen(fd, SOMAXCONN) < 0) return -errno;
+  return e->hold(e->context, take_fd(&fd), s);
+}

@@ -1,0 +1,269 @@
+import { closeSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { constants } from 'node:os';
+import { isGantryError, messageOf, notFound, systemError } from '@gantry/errors';
+import { describeErrno, receiveDescriptors, socketPair } from '@gantry/linux';
+import type { Attachment, ExecRequest, ExitStatus, RunningExec, Shim } from '../launch.ts';
+import { type ClientEnd, takeClient } from './client-socket.ts';
+import { Connection } from './connection.ts';
+import { readExitFile } from './exit-file.ts';
+import { decodeFailure, launchError } from './failure.ts';
+import { memoryRequest } from './memory-request.ts';
+import { encodeTarget, type Message, MessageType } from './message.ts';
+import { connectShim } from './shim-socket.ts';
+
+type Target = 'init' | { readonly execId: string };
+const idOf = (target: Target | undefined): string => (target === undefined || target === 'init' ? '' : target.execId);
+
+type Running = RunningExec & { readonly end: (status: ExitStatus) => void };
+
+function running(pid: number): Running {
+  const { promise, resolve } = Promise.withResolvers<ExitStatus>();
+  return { pid, exited: promise, end: resolve };
+}
+
+/** What a shim says first: its container runs. */
+export type Hello = {
+  readonly pid: number;
+  readonly shimPid: number;
+  readonly startedAtMs: number;
+  readonly execs: readonly (readonly [id: string, pid: number])[];
+};
+
+export function decodeHello(body: Buffer): Hello {
+  const execs: [string, number][] = [];
+  let at = 24;
+  for (let count = body.readUInt32LE(20); count > 0; count--) {
+    const size = body.readUInt32LE(at + 4);
+    execs.push([body.toString('latin1', at + 8, at + 8 + size), body.readUInt32LE(at)]);
+    at += 8 + size;
+  }
+  return {
+    pid: body.readUInt32LE(4),
+    shimPid: body.readUInt32LE(8),
+    startedAtMs: Number(body.readBigUInt64LE(12)),
+    execs,
+  };
+}
+
+/** How the first message of a shim's connection turned out. */
+export type Greeting =
+  | { readonly kind: 'running'; readonly shim: ShimConnection }
+  | { readonly kind: 'failed'; readonly body: Buffer }
+  | { readonly kind: 'ended' };
+
+/** The daemon's side of one shim. */
+export class ShimConnection implements Shim {
+  readonly id: string;
+  readonly exited: Promise<ExitStatus>;
+  readonly lost: Promise<void>;
+  readonly #runDir: string;
+  readonly #execs = new Map<string, Running>();
+  readonly #detachListeners: ((execId: string | undefined) => void)[] = [];
+  readonly #exit = Promise.withResolvers<ExitStatus>();
+  readonly #loss = Promise.withResolvers<void>();
+  readonly #greeting = Promise.withResolvers<Greeting>();
+  #hello: Hello = { pid: 0, shimPid: 0, startedAtMs: 0, execs: [] };
+  #greeted = false;
+  #ended = false;
+  #disposed = false;
+  #connection: Connection;
+
+  /** Use {@link greet}. */
+  private constructor(id: string, runDir: string, socket: Socket) {
+    this.id = id;
+    this.#runDir = runDir;
+    this.exited = this.#exit.promise;
+    this.lost = this.#loss.promise;
+    this.#connection = this.#open(socket);
+  }
+
+  /** Waits for a shim's first word on a new connection. */
+  static greet(id: string, runDir: string, socket: Socket): { greeting: Promise<Greeting>; close: () => void } {
+    const shim = new ShimConnection(id, runDir, socket);
+    return { greeting: shim.#greeting.promise, close: () => shim.#close() };
+  }
+
+  get pid(): number {
+    return this.#hello.pid;
+  }
+
+  get shimPid(): number {
+    return this.#hello.shimPid;
+  }
+
+  get startedAtMs(): number {
+    return this.#hello.startedAtMs;
+  }
+
+  get execs(): ReadonlyMap<string, RunningExec> {
+    return this.#execs;
+  }
+
+  onDetach(listener: (execId: string | undefined) => void): void {
+    this.#detachListeners.push(listener);
+  }
+
+  #open(socket: Socket): Connection {
+    return new Connection(
+      socket,
+      `the shim of container ${this.id.slice(0, 12)}`,
+      message => this.#receive(message),
+      () => void this.#connectionEnded(),
+    );
+  }
+
+  #receive({ type, body }: Message): void {
+    if (type === MessageType.hello) {
+      this.#hello = decodeHello(body);
+      for (const [id, pid] of this.#hello.execs) if (!this.#execs.has(id)) this.#execs.set(id, running(pid));
+      this.#greeted = true;
+      this.#greeting.resolve({ kind: 'running', shim: this });
+    } else if (type === MessageType.failed) {
+      this.#greeting.resolve({ kind: 'failed', body });
+    } else if (type === MessageType.exited) {
+      const signal = body.readUInt32LE(4);
+      const exitedAtMs = Number(body.readBigUInt64LE(8));
+      const status = { code: body.readUInt32LE(0), signal: signal === 0 ? undefined : signal, exitedAtMs };
+      this.#processEnded(body.toString('latin1', 20), status);
+    } else if (type === MessageType.detached) {
+      const id = body.toString('latin1', 12);
+      for (const listener of this.#detachListeners) listener(id === '' ? undefined : id);
+    }
+  }
+
+  #processEnded(id: string, status: ExitStatus): void {
+    if (id === '') {
+      this.#ended = true;
+      this.#exit.resolve(status);
+      // Execs of the container end with it; the shim tells of each, unless it was killed.
+      return;
+    }
+    this.#execs.get(id)?.end(status);
+    this.#execs.delete(id);
+  }
+
+  async #connectionEnded(): Promise<void> {
+    if (!this.#greeted) {
+      this.#greeting.resolve({ kind: 'ended' });
+      return;
+    }
+    if (this.#ended || this.#disposed) return;
+    // The end may be written where the word of it did not reach us; or the shim gave up a connection that we left full.
+    const exit = await readExitFile(this.#runDir);
+    if (exit !== undefined) {
+      this.#processEnded('', exit);
+      return;
+    }
+    const socket = await connectShim(this.#runDir);
+    if (this.#disposed) socket?.destroy();
+    else if (socket !== undefined) this.#connection = this.#open(socket);
+    else this.#loss.resolve();
+  }
+
+  async #ask(type: number, body: Buffer, descriptors: readonly number[] = [], release?: () => void): Promise<void> {
+    const answer = await this.#connection.request({ type, body, descriptors, release });
+    const errno = answer.body.readUInt32LE(0);
+    if (errno === constants.errno.ESRCH) throw notFound('the process has ended');
+    if (errno !== 0) throw systemError(`the shim of container ${this.id.slice(0, 12)}: ${describeErrno(errno)}`);
+  }
+
+  async attach(attachment: Attachment, target?: Target): Promise<void> {
+    const client = await takeClient(attachment.connection);
+    const fd = memoryRequest({
+      kind: 'attach',
+      id: '',
+      attachments: [{ options: attachment.options, head: client.head }],
+    });
+    await this.#ask(MessageType.attach, encodeTarget(0, 0, idOf(target)), [fd, client.fd], () => {
+      closeSync(fd);
+      client.release();
+    });
+  }
+
+  resize(target: Target, rows: number, columns: number): Promise<void> {
+    return this.#ask(MessageType.resize, encodeTarget(rows, columns, idOf(target)));
+  }
+
+  signal(target: Target, signal: number): Promise<void> {
+    return this.#ask(MessageType.signal, encodeTarget(signal, 0, idOf(target)));
+  }
+
+  async exec(request: ExecRequest): Promise<RunningExec> {
+    const clients = await Promise.all(request.attachments.map(({ connection }) => takeClient(connection)));
+    try {
+      const started = await this.#startExec(request, clients);
+      for (const client of clients) client.release();
+      return started;
+    } catch (error) {
+      // As dockerd: the attached client reads the error in its own stream.
+      clients.forEach((client, index) => {
+        const multiplexed = request.attachments[index]?.options.multiplexed ?? false;
+        client.refuse(errorText(isGantryError(error) ? error.message : messageOf(error), multiplexed));
+      });
+      throw error;
+    }
+  }
+
+  async #startExec(request: ExecRequest, clients: readonly ClientEnd[]): Promise<RunningExec> {
+    const fd = memoryRequest({
+      kind: 'exec',
+      id: request.id,
+      plan: request.plan,
+      stdio: request.stdio,
+      slotCount: request.slots.length,
+      timeoutMs: request.timeoutMs,
+      attachments: request.attachments.map(({ options }, index) => ({
+        options,
+        head: clients[index]?.head ?? Buffer.alloc(0),
+      })),
+    });
+    // An exec may end before we hear that it began.
+    const exec = running(0);
+    this.#execs.set(request.id, exec);
+    try {
+      const answer = await this.#connection.request({
+        type: MessageType.exec,
+        descriptors: [fd, ...request.slots, ...clients.map(client => client.fd)],
+        release: () => closeSync(fd),
+      });
+      if (answer.type === MessageType.failed) throw launchError('exec', decodeFailure(answer.body, request.plan));
+      const started = { ...exec, pid: answer.body.readUInt32LE(4) };
+      if (this.#execs.get(request.id) === exec) this.#execs.set(request.id, started);
+      return { pid: started.pid, exited: started.exited };
+    } catch (error) {
+      if (this.#execs.get(request.id) === exec) this.#execs.delete(request.id);
+      throw error;
+    }
+  }
+
+  async rootDescriptor(): Promise<number> {
+    const [ours, theirs] = socketPair();
+    try {
+      await this.#ask(MessageType.getDescriptor, encodeTarget(0, 0, ''), [theirs], () => closeSync(theirs));
+      const [fd] = receiveDescriptors(ours).descriptors;
+      if (fd === undefined) throw systemError(`the shim of container ${this.id.slice(0, 12)} sent no root`);
+      return fd;
+    } finally {
+      closeSync(ours);
+    }
+  }
+
+  #close(): void {
+    this.#disposed = true;
+    this.#connection.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#close();
+  }
+}
+
+/** An error in a client's stream: on standard output, as dockerd writes it. */
+function errorText(message: string, multiplexed: boolean): Buffer {
+  const text = Buffer.from(`${message}\r\n`);
+  if (!multiplexed) return text;
+  const head = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+  head.writeUInt32BE(text.length, 4);
+  return Buffer.concat([head, text]);
+}
