@@ -6,6 +6,7 @@ import { bridgeDriver } from './drivers/bridge.ts';
 import { hostDriver } from './drivers/host.ts';
 import { nullDriver } from './drivers/null.ts';
 import type { Endpoint, NetworkRecord, NetworkStack, NetworkStackOptions } from './face.ts';
+import { openFirewall } from './firewall/firewall.ts';
 import { firstIndexInNewNamespace, hasIPv6, localPortRange, readHostView } from './host-view.ts';
 import { newId } from './id.ts';
 import { DEFAULT_POOLS } from './ipam.ts';
@@ -40,7 +41,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       pools: options.defaultAddressPools.length > 0 ? options.defaultAddressPools : DEFAULT_POOLS,
       bip: options.bip,
       ports,
-      firewall: undefined,
+      firewall: options.iptables ? openFirewall({ bridge: options.bridge, run }) : undefined,
       ipv6,
       containerLinkIndex: firstIndexInNewNamespace(readHostView().links),
       warn,
