@@ -1,4 +1,10 @@
-import type { compileContainer } from '@gantry/runtime';
+import { posix } from 'node:path';
+import type { CgroupLayout } from '@gantry/linux';
 
-/** Where the hierarchies are mounted; made by the runtime room. */
-export type CgroupLayout = Parameters<typeof compileContainer>[1]['cgroup'];
+export type { CgroupLayout };
+
+/** The cgroup of a container, relative to each hierarchy: its parent is --cgroup-parent, the daemon's, or `/gantry`. */
+export function containerCgroup(id: string, own: string, daemon: string): string {
+  // Joined below the root, so that `..` cannot lead out.
+  return posix.join('/', posix.normalize(`/${own || daemon || 'gantry'}`), id);
+}

@@ -19,9 +19,18 @@ export type ContainerMount = {
   readonly anonymous: boolean;
   /** The bind's source is made when it is missing (-v), else its absence is an error (--mount). */
   readonly createSource: boolean;
-  readonly bind?: { readonly nonRecursive: boolean; readonly readOnly: 'recursive' | 'top' | 'best-effort' };
+  readonly bind?: BindDetails;
+  /** A directory inside the volume instead of all of it. */
   readonly subpath?: string;
+  /** What is mounted when it is not `source`: the device of a volume with `o=bind`. */
+  readonly hostPath?: string;
   readonly tmpfs?: { readonly options: readonly string[] };
+};
+
+export type BindDetails = {
+  readonly nonRecursive: boolean;
+  /** How far read-only reaches: all mounts below or failure, the top one, or as far as the kernel can. */
+  readonly readOnly: 'recursive' | 'top' | 'best-effort';
 };
 
 /** The mount as `inspect` and `ps` show it. */

@@ -1,0 +1,207 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { flags } from '@gantry/linux';
+import type { NetworkAttachment } from '@gantry/network';
+import type { LinuxSpec, RuntimeSpec } from '@gantry/oci';
+import { compileContainer, type LaunchPlan, type LogTarget, type Stdio, type Step } from '@gantry/runtime';
+import type { EngineDefaults } from '../defaults.ts';
+import { logTarget } from '../validate/log-config.ts';
+import { containerOfMode } from '../validate/modes.ts';
+import { containerCapabilities } from './capabilities.ts';
+import { type CgroupLayout, containerCgroup } from './cgroup.ts';
+import { containerDevices } from './devices.ts';
+import { containerEnvironment } from './environment.ts';
+import { type EtcFiles, writeEtcFiles } from './etc-files.ts';
+import { commandLine, type SpecContainer } from './model.ts';
+import { containerMounts } from './mounts.ts';
+import { containerNamespaces, type NamespaceJoins } from './namespaces.ts';
+import { processSpec } from './process.ts';
+import { containerResources } from './resources.ts';
+import { containerSecurity } from './security.ts';
+import { LaunchSlots } from './slots.ts';
+import { containerSysctls } from './sysctls.ts';
+import { findUser, readAccountFiles } from './user.ts';
+import { makeWorkingDirectory } from './workdir.ts';
+
+export type LaunchInput = {
+  readonly container: SpecContainer;
+  /** The mounted root; stays the caller's. */
+  readonly rootFd: number;
+  readonly containerDir: string;
+  readonly network: readonly NetworkAttachment[];
+  readonly joins: NamespaceJoins;
+  /** The files of the container whose network is shared (`--network container:X`). */
+  readonly sharedEtc?: EtcFiles;
+  readonly daemon: EngineDefaults;
+  readonly cgroup: CgroupLayout;
+  /** [height, width] of the terminal at start; the container's own ConsoleSize when left out. */
+  readonly consoleSize?: readonly [height: number, width: number];
+};
+
+export type BuiltLaunch = {
+  readonly spec: RuntimeSpec;
+  /** Descriptors for the launch: the root first, then the sources of mounts. */
+  readonly slots: readonly number[];
+  readonly rootSlot: number;
+  readonly plan: LaunchPlan;
+  readonly stdio: Stdio;
+  readonly log: LogTarget;
+  /** The container's files below /etc, for inspect. */
+  readonly etc: EtcFiles;
+  /** Paths on the host where the plan mounts something for other containers; unmounted when the container has ended. */
+  readonly hostMounts: readonly string[];
+  /** Closes every slot but the root. */
+  dispose(): void;
+};
+
+/**
+ * Turns a container into the OCI configuration and the launch plan of its next start; writes its /etc files into
+ * `containerDir` and makes the working directory in the root.
+ * @throws GantryError with dockerd's text for what cannot be started
+ */
+export async function buildLaunch(input: LaunchInput): Promise<BuiltLaunch> {
+  const { container } = input;
+  const { hostConfig } = container;
+  const log = logTarget(hostConfig.LogConfig, join(input.containerDir, `${container.id}-json.log`));
+  const slots = new LaunchSlots(input.rootFd);
+  try {
+    const { etc, hostname, domainname } = await identity(input);
+    const config = { ...container.config, Hostname: hostname, Domainname: domainname };
+    makeWorkingDirectory(input.rootFd, config.WorkingDir);
+    const shm = sharedMemory(input);
+    const spec = await runtimeSpec({ ...input, container: { ...container, config } }, etc, shm?.path, slots);
+    const plan = compileContainer(spec, {
+      rootSlot: 0,
+      nextSlot: slots.descriptors.length,
+      rootFd: input.rootFd,
+      cgroup: input.cgroup,
+      network: {
+        prepare: input.network.flatMap(({ prepare }) => prepare),
+        parent: input.network.flatMap(({ parent }) => parent),
+        child: input.network.flatMap(({ child }) => child),
+      },
+    });
+    return {
+      spec,
+      slots: slots.descriptors,
+      rootSlot: 0,
+      plan: shm ? { ...plan, prepare: [...shm.prepare, ...plan.prepare] } : plan,
+      stdio: { tty: config.Tty, openStdin: config.OpenStdin, stdinOnce: config.StdinOnce },
+      log,
+      etc,
+      hostMounts: shm && shm.prepare.length > 0 ? [shm.path] : [],
+      dispose: () => slots[Symbol.dispose](),
+    };
+  } catch (error) {
+    slots[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The container's names and the files that tell them; with a shared network they are the other container's. */
+async function identity(input: LaunchInput): Promise<{ etc: EtcFiles; hostname: string; domainname: string }> {
+  const { config, hostConfig } = input.container;
+  if (input.sharedEtc) {
+    const hostname = (await readFile(input.sharedEtc.hostname, 'utf8')).trim();
+    return { etc: input.sharedEtc, hostname, domainname: config.Domainname };
+  }
+  const etc = await writeEtcFiles({
+    directory: input.containerDir,
+    hostname: config.Hostname,
+    domainname: config.Domainname,
+    hostConfig,
+    network: input.network,
+    daemon: input.daemon,
+  });
+  return { etc, hostname: config.Hostname, domainname: config.Domainname };
+}
+
+/** The /dev/shm of a container whose IPC namespace is shared: the host's, another's, or one that others can join. */
+function sharedMemory(input: LaunchInput): { path: string; prepare: Step[] } | undefined {
+  const { hostConfig, mounts } = input.container;
+  if (hostConfig.IpcMode === 'host') return { path: '/dev/shm', prepare: [] };
+  if (containerOfMode(hostConfig.IpcMode) !== undefined) {
+    return input.joins.shm === undefined ? undefined : { path: input.joins.shm, prepare: [] };
+  }
+  if (hostConfig.IpcMode !== 'shareable') return undefined;
+  if (mounts.some(mount => mount.destination === '/dev/shm') || '/dev/shm' in (hostConfig.Tmpfs ?? {}))
+    return undefined;
+  const path = sharedMemoryPath(input.containerDir);
+  return {
+    path,
+    prepare: [
+      { op: 'mkdirAll', path, mode: 0o700 },
+      {
+        op: 'mount',
+        source: 'shm',
+        path,
+        type: 'tmpfs',
+        flags: flags.MS_NOEXEC | flags.MS_NOSUID | flags.MS_NODEV,
+        data: `mode=1777,size=${hostConfig.ShmSize}`,
+      },
+    ],
+  };
+}
+
+/** Where a container with `--ipc shareable` keeps its /dev/shm on the host: NamespaceJoins.shm of those that join it. */
+export function sharedMemoryPath(containerDir: string): string {
+  return join(containerDir, 'mounts', 'shm');
+}
+
+async function runtimeSpec(
+  input: LaunchInput,
+  etc: EtcFiles,
+  shmPath: string | undefined,
+  slots: LaunchSlots,
+): Promise<RuntimeSpec> {
+  const { container, daemon } = input;
+  const { config, hostConfig } = container;
+  const capabilities = containerCapabilities(hostConfig);
+  const security = containerSecurity(hostConfig, daemon, capabilities);
+  const user = findUser(config.User, hostConfig.GroupAdd ?? [], readAccountFiles(input.rootFd));
+  const namespaces = containerNamespaces(hostConfig, input.joins, daemon.kernel.cgroupNamespaces);
+  const { devices, rules } = containerDevices(hostConfig);
+  const { mounts, rootfsPropagation } = await containerMounts({
+    hostConfig,
+    mounts: container.mounts,
+    etc,
+    shmPath,
+    writableCgroups: security.options.writableCgroups,
+    slots,
+  });
+  const hasInit = hostConfig.PidMode === '' && (hostConfig.Init ?? daemon.init);
+  const ownNames = hostConfig.UTSMode !== 'host';
+  const linux: LinuxSpec = {
+    namespaces,
+    devices,
+    cgroupsPath: containerCgroup(container.id, hostConfig.CgroupParent, daemon.cgroupParent),
+    resources: { ...containerResources(hostConfig), devices: rules },
+    maskedPaths: hostConfig.Privileged ? [] : (hostConfig.MaskedPaths ?? []),
+    readonlyPaths: hostConfig.Privileged ? [] : (hostConfig.ReadonlyPaths ?? []),
+    ...(rootfsPropagation === undefined ? {} : { rootfsPropagation }),
+    ...(security.seccomp === undefined ? {} : { seccomp: security.seccomp }),
+    sysctl: containerSysctls(hostConfig, namespaces),
+  };
+  const process = processSpec({
+    args: commandLine(config),
+    env: containerEnvironment({ hostname: config.Hostname, env: config.Env }, config.Tty),
+    cwd: config.WorkingDir,
+    tty: config.Tty,
+    consoleSize: input.consoleSize ?? hostConfig.ConsoleSize,
+    user,
+    capabilities,
+    security,
+    hostConfig,
+    daemon,
+  });
+  return {
+    ociVersion: '1.2.1',
+    ...(ownNames ? { hostname: config.Hostname } : {}),
+    ...(ownNames && config.Domainname !== '' ? { domainname: config.Domainname } : {}),
+    root: { path: '/', readonly: hostConfig.ReadonlyRootfs },
+    process: hasInit ? { ...process, init: true } : process,
+    mounts,
+    ...(hostConfig.Annotations ? { annotations: hostConfig.Annotations } : {}),
+    linux,
+  };
+}

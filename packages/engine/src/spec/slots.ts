@@ -1,0 +1,81 @@
+import { fstatSync, open } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { invalidParameter, messageOf, notFound, systemError } from '@gantry/errors';
+import { closeDescriptor, flags, openInRoot } from '@gantry/linux';
+import type { ContainerMount } from './mount-model.ts';
+
+const openFile = promisify(open);
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
+
+/**
+ * The descriptors of one launch: the root first, then the sources of mounts, so that nothing can be exchanged between
+ * check and use, and so that the child needs no path of the host.
+ */
+export class LaunchSlots implements Disposable {
+  readonly #descriptors: number[];
+
+  /** @param rootFd becomes slot 0; stays the caller's */
+  constructor(rootFd: number) {
+    this.#descriptors = [rootFd];
+  }
+
+  get descriptors(): readonly number[] {
+    return this.#descriptors;
+  }
+
+  /** Takes over a descriptor. Returns its slot. */
+  add(descriptor: number): number {
+    return this.#descriptors.push(descriptor) - 1;
+  }
+
+  /** Opens a path of the host without reading it (O_PATH). Returns its slot. */
+  async openPath(path: string): Promise<number> {
+    return this.add(await openFile(path, flags.O_PATH));
+  }
+
+  /** What a slot's descriptor is, so that its target can be made of the same kind. */
+  kind(slot: number): 'directory' | 'file' {
+    return fstatSync(this.#descriptors[slot] ?? -1).isDirectory() ? 'directory' : 'file';
+  }
+
+  /** Opens what a bind or volume mounts, making a missing directory where that is allowed. @throws invalidParameter */
+  async openSource(mount: ContainerMount): Promise<number> {
+    const path = mount.hostPath ?? mount.source;
+    if (mount.createSource) await makeSource(path);
+    let slot: number;
+    try {
+      slot = await this.openPath(path);
+    } catch (error) {
+      const reason = codeOf(error) === 'ENOENT' ? 'no such file or directory' : messageOf(error);
+      throw invalidParameter(
+        `failed to create task for container: failed to create shim task: OCI runtime create failed: failed to fulfil mount request: open ${path}: ${reason}`,
+        { cause: error, hint: 'the source of the mount was removed after the container was created' },
+      );
+    }
+    if (mount.subpath === undefined) return slot;
+    try {
+      return this.add(openInRoot(this.#descriptors[slot] ?? -1, mount.subpath, flags.O_PATH));
+    } catch (error) {
+      const full = `${path}/${mount.subpath}`;
+      if (codeOf(error) !== 'ENOENT') throw systemError(`cannot access path ${full}: ${messageOf(error)}`);
+      throw notFound(`cannot access path ${full}: lstat ${full}: no such file or directory`);
+    }
+  }
+
+  /** Closes all but the root. */
+  [Symbol.dispose](): void {
+    for (const descriptor of this.#descriptors.splice(1)) closeDescriptor(descriptor);
+  }
+}
+
+async function makeSource(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    // A file at the path, or on the way, is mounted or refused as it is.
+    if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR') return;
+    throw systemError(`error while creating mount source path '${path}': ${messageOf(error)}`, { cause: error });
+  }
+}
