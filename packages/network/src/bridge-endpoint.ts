@@ -10,6 +10,8 @@ export type EndpointContext = {
   readonly firewall: Firewall | undefined;
   readonly ipv6: boolean;
   readonly containerLinkIndex: number;
+  /** Frames between ports of a bridge pass the IP rules too (br_netfilter). */
+  readonly bridgeNetfilter: boolean;
 };
 
 const ENOENT = 2;
@@ -45,7 +47,8 @@ export function removalSteps(endpoint: Endpoint, context: EndpointContext): read
   ];
 }
 
-function hostSide(endpoint: Endpoint, interfaceName: string, { bridge, ipv6 }: EndpointContext): Step {
+function hostSide(endpoint: Endpoint, interfaceName: string, context: EndpointContext): Step {
+  const { bridge, ipv6 } = context;
   const name = hostLinkName(endpoint.id);
   const { index } = bridge.device;
   return routeStep([
@@ -57,6 +60,10 @@ function hostSide(endpoint: Endpoint, interfaceName: string, { bridge, ipv6 }: E
     // The host end needs no address of its own: without one it sends nothing, and costs no timers.
     ...(ipv6 ? [netlink.withoutLinkLocal({ name })] : []),
     ...(bridge.icc ? [] : [netlink.setBridgePort({ name }, { isolated: true })]),
+    // With br_netfilter, what a container sends to its own published port is turned round in the bridge, not above it.
+    ...(context.bridgeNetfilter && endpoint.ports.length > 0
+      ? [netlink.setBridgePort({ name }, { hairpin: true })]
+      : []),
     netlink.setLink({ name }, { up: true }),
     ...(endpoint.ipv4
       ? [

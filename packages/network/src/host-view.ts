@@ -56,6 +56,15 @@ export function hasIPv6(): boolean {
   return existsSync('/proc/net/if_inet6');
 }
 
+/** Whether frames within a bridge pass the IP rules. @see ip-sysctl.rst, bridge-nf-call-iptables */
+export function hasBridgeNetfilter(): boolean {
+  try {
+    return readFileSync('/proc/sys/net/bridge/bridge-nf-call-iptables', 'utf8').trim() === '1';
+  } catch {
+    return false;
+  }
+}
+
 /** The range that ports are taken from when none is asked for. @see ip-sysctl.rst, ip_local_port_range */
 export function localPortRange(): readonly [first: number, last: number] {
   try {

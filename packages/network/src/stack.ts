@@ -7,7 +7,7 @@ import { hostDriver } from './drivers/host.ts';
 import { nullDriver } from './drivers/null.ts';
 import type { Endpoint, NetworkRecord, NetworkStack, NetworkStackOptions } from './face.ts';
 import { openFirewall } from './firewall/firewall.ts';
-import { firstIndexInNewNamespace, hasIPv6, localPortRange, readHostView } from './host-view.ts';
+import { firstIndexInNewNamespace, hasBridgeNetfilter, hasIPv6, localPortRange, readHostView } from './host-view.ts';
 import { newId } from './id.ts';
 import { DEFAULT_POOLS } from './ipam.ts';
 import { explainLaunchFailure } from './port-errors.ts';
@@ -44,6 +44,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       firewall: options.iptables ? openFirewall({ bridge: options.bridge, run }) : undefined,
       ipv6,
       containerLinkIndex: firstIndexInNewNamespace(readHostView().links),
+      bridgeNetfilter: hasBridgeNetfilter(),
       warn,
     }),
     hostDriver(),

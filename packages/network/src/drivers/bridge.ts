@@ -27,6 +27,7 @@ export type BridgeContext = {
   readonly ipv6: boolean;
   /** Index of the first link made in a container's namespace. */
   readonly containerLinkIndex: number;
+  readonly bridgeNetfilter: boolean;
   readonly warn: (message: string, error?: unknown) => void;
 };
 
