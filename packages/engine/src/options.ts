@@ -48,10 +48,10 @@ export type EngineOptions = {
   readonly cgroup: CgroupLayout;
   readonly defaults: EngineDefaults;
   readonly daemon: DaemonInfo;
-  /** Reads the run directory of a container after a restart: adoptShim of the runtime. */
-  readonly adoptShim: (id: string, runDir: string) => Promise<Adopted>;
-  /** Mounts a root detached and returns its descriptor: mountRoot of linux. */
-  readonly mountRoot: (root: RootMount) => number | Promise<number>;
+  /** Reads the run directory of a container after a restart; default: adoptShim of the runtime. */
+  readonly adoptShim?: (id: string, runDir: string) => Promise<Adopted>;
+  /** Mounts a root detached and returns its descriptor; default: mountRoot of linux. */
+  readonly mountRoot?: (root: RootMount) => number | Promise<number>;
   /** Told about what went wrong where no caller waits (cleanups, adoption). */
   readonly log?: (message: string, error?: unknown) => void;
 };

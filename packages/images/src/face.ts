@@ -108,8 +108,20 @@ export interface ImageStore extends AsyncDisposable {
   graphDriverData(containerId: string): Record<string, string>;
   /** Renames the layer to the trash at once; its bytes go afterwards. */
   removeContainerLayer(containerId: string): Promise<void>;
+  /** Unpacked sizes of an image's layers in bytes, lowest first; for history and disk usage. */
+  layerSizes?(imageId: string): readonly number[];
   /** Container layers that exist; the engine removes those it does not know. */
   containerLayers(): readonly string[];
   /** Bytes of a container's writable layer. */
   containerLayerSize(containerId: string): Promise<number>;
+  /** GraphDriver.Data of an image's inspect. */
+  imageGraphDriverData(imageId: string): Record<string, string>;
+  /** The layers of an image, bottom first. */
+  layers(imageId: string): readonly { readonly chainId: string; readonly diffId: string; readonly sizeBytes: number }[];
+  /** Bytes of all layers on disk, each once: LayersSize of `system df`. */
+  layersSize(): number;
+  /** Loads an archive that was never loaded into this store before; returns whether it was. See seedImages. */
+  seed(archivePath: string): Promise<boolean>;
+  /** Resolves when nothing is being removed in the background. */
+  settled(): Promise<void>;
 }

@@ -6,6 +6,7 @@ export type Migration = { readonly room: string; readonly statements: readonly s
 
 type Write = {
   readonly run: (db: DatabaseSync) => void;
+  readonly durable: boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 };
@@ -19,6 +20,7 @@ export class StateStore implements Disposable {
   readonly #statements = new Map<string, StatementSync>();
   #queue: Write[] = [];
   #scheduled = false;
+  #durable = true;
 
   /** @param path a file, or `:memory:` */
   constructor(path: string) {
@@ -56,10 +58,13 @@ export class StateStore implements Disposable {
     return statement;
   }
 
-  /** Runs `write` in the next group commit; resolves when it is on disk. When `write` throws, only its own changes are undone. */
-  write(write: (db: DatabaseSync) => void): Promise<void> {
+  /**
+   * Runs `write` in the next group commit; resolves when it is on disk. When `write` throws, only its own changes are undone.
+   * @param options.durable false: resolves when the change survives the end of this process; a power cut may undo it
+   */
+  write(write: (db: DatabaseSync) => void, { durable = true }: { readonly durable?: boolean } = {}): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ run: write, resolve, reject });
+      this.#queue.push({ run: write, durable, resolve, reject });
       if (this.#scheduled) return;
       this.#scheduled = true;
       setImmediate(() => this.flush());
@@ -73,6 +78,7 @@ export class StateStore implements Disposable {
     this.#queue = [];
     if (queue.length === 0) return;
     const failed = new Map<Write, unknown>();
+    this.#synchronous(queue.some(write => write.durable));
     try {
       this.#transaction(() => {
         for (const write of queue) {
@@ -94,6 +100,13 @@ export class StateStore implements Disposable {
       if (failed.has(write)) write.reject(failed.get(write));
       else write.resolve();
     }
+  }
+
+  /** Whether the next commit reaches the disk before it returns; in WAL mode NORMAL leaves that to the next checkpoint. */
+  #synchronous(durable: boolean): void {
+    if (this.#durable === durable) return;
+    this.#db.exec(durable ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL');
+    this.#durable = durable;
   }
 
   #transaction(work: () => void): void {

@@ -1,0 +1,119 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cgroup } from '@gantry/linux';
+import type { Container } from './containers/container.ts';
+import { autoRemove, type RunEnd, recordExit, watchRun } from './containers/exit.ts';
+import { startLocked } from './containers/start.ts';
+import { toTrash } from './containers/trash.ts';
+import type { EngineContext } from './context.ts';
+import { shouldRestart } from './restart-policy.ts';
+import { fromMs } from './time.ts';
+
+/** Takes over what runs, records what ended meanwhile, and removes what nobody owns. */
+export async function adoptContainers(context: EngineContext): Promise<void> {
+  const { containers, options, storage } = context;
+  for (const container of storage.load()) containers.add(container);
+  const running = [...containers.all()].filter(({ facts }) => facts.run !== undefined);
+  // Addresses first: an exit gives back what must have been taken over.
+  for (const { facts, id } of running) {
+    for (const endpoint of facts.run?.endpoints ?? []) {
+      try {
+        options.networks.adopt(endpoint);
+      } catch (error) {
+        context.log(`take over the network of ${id}`, error);
+      }
+    }
+  }
+  await Promise.all(
+    running.map(container =>
+      adopt(context, container).catch((error: unknown) => context.log(`take over ${container.id}`, error)),
+    ),
+  );
+  await removeUnknown(context);
+}
+
+async function adopt(context: EngineContext, container: Container): Promise<void> {
+  const { facts } = container;
+  const run = facts.run;
+  if (!run) return;
+  const adopted = await context.adoptShim(container.id, context.runDir(container.id));
+  if (adopted.state === 'running') {
+    const { shim } = adopted;
+    facts.startedNs = fromMs(shim.startedAtMs).toString();
+    facts.run = { ...run, launched: true };
+    watchRun(context, container, shim, facts.run);
+    return;
+  }
+  await cgroup.killAll(context.options.cgroup, run.cgroupPath);
+  if (adopted.state === 'gone' && !run.launched) {
+    // The engine ended between its intention and the launch: it never started.
+    facts.run = undefined;
+    container.rest();
+    for (const endpoint of run.endpoints) await context.options.networks.detach(endpoint);
+    await cgroup.removeCgroup(context.options.cgroup, run.cgroupPath);
+    await context.storage.saveFacts(container);
+    return;
+  }
+  const end: RunEnd =
+    adopted.state === 'exited'
+      ? { exit: adopted.exit }
+      : {
+          exit: { code: 137, signal: 9, exitedAtMs: Date.now() },
+          error: 'the container ended while no engine was running, and its shim left no exit status',
+        };
+  if (!run.launched || facts.startedNs === undefined) facts.startedNs = fromMs(end.exit.exitedAtMs).toString();
+  await container.lock.run(() => recordExit(context, container, run, end));
+}
+
+/** Run directories, writable layers and directories of containers that the state store does not know. */
+async function removeUnknown(context: EngineContext): Promise<void> {
+  const { containers, options } = context;
+  const names = async (folder: string): Promise<string[]> => readdir(folder).catch(() => []);
+  for (const id of await names(join(options.execRoot, 'containers'))) {
+    const known = containers.get(id);
+    if (known?.run || known?.facts.run) continue;
+    await endUnknown(context, id).catch((error: unknown) => context.log(`end the unknown container ${id}`, error));
+  }
+  for (const id of options.images.containerLayers()) {
+    if (!containers.get(id)) await options.images.removeContainerLayer(id);
+  }
+  for (const id of await names(join(options.dataRoot, 'containers'))) {
+    if (!containers.get(id)) await toTrash(context, context.containerDir(id), id);
+  }
+  for (const name of await names(context.trashDir)) {
+    const work = rm(join(context.trashDir, name), { recursive: true, force: true });
+    void context.inBackground(`empty the trash of ${name}`, work);
+  }
+}
+
+async function endUnknown(context: EngineContext, id: string): Promise<void> {
+  const runDir = context.runDir(id);
+  const adopted = await context.adoptShim(id, runDir);
+  const path = join(context.options.defaults.cgroupParent || '/gantry', id);
+  await cgroup.killAll(context.options.cgroup, path);
+  if (adopted.state === 'running') {
+    await adopted.shim.signal('init', 9).catch(() => {});
+    await Promise.race([adopted.shim.exited, adopted.shim.lost]).catch(() => {});
+    await adopted.shim[Symbol.asyncDispose]();
+  }
+  await cgroup.removeCgroup(context.options.cgroup, path);
+  await rm(runDir, { recursive: true, force: true });
+}
+
+/** After a start of the engine: --rm containers that are down go, the others come up again as their policy says. */
+export function applyPolicies(context: EngineContext): void {
+  for (const container of context.containers.all()) {
+    const { document, facts } = container;
+    if (container.isUp || container.removalBegan) continue;
+    if (document.hostConfig.AutoRemove) {
+      autoRemove(context, container);
+      continue;
+    }
+    const policy = document.hostConfig.RestartPolicy;
+    if (facts.startedNs === undefined || !shouldRestart(policy, facts, facts.restartCount)) continue;
+    void context.inBackground(
+      `start ${container.id} by its restart policy`,
+      context.jobs.run('container.start', container.id, job => startLocked(context, container, job, false)),
+    );
+  }
+}

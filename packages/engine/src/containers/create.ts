@@ -1,0 +1,111 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CleanupStack } from '@gantry/jobs';
+import type { EngineContext } from '../context.ts';
+import { closeDescriptor } from '../descriptor.ts';
+import type { ContainerCreate } from '../engine.ts';
+import { populateVolumes, resolveMounts } from '../spec/index.ts';
+import { nowNs } from '../time.ts';
+import { prepareCreate } from '../validate/index.ts';
+import { volumesWithEvents } from '../volume-events.ts';
+import { Container } from './container.ts';
+import { newFacts } from './document.ts';
+import { sharedWith, wantedNetworks } from './networks.ts';
+import { toTrash } from './trash.ts';
+
+/**
+ * Makes a container: its document, its writable layer, its volumes. Nothing of it remains when a step fails.
+ * @throws notFound (image, container of --volumes-from), conflict (name), invalidParameter
+ */
+export function createContainer(
+  context: EngineContext,
+  request: ContainerCreate,
+  signal?: AbortSignal,
+): Promise<{ Id: string; Warnings: string[] }> {
+  const { containers, options, storage } = context;
+  const id = containers.newId();
+  return context.jobs.run(
+    'container.create',
+    id,
+    async job => {
+      const image = options.images.get(request.config.Image);
+      const { config, hostConfig, warnings } = prepareCreate(request, image, options.defaults, id);
+      const owner = sharedWith(hostConfig.NetworkMode);
+      if (owner !== undefined) hostConfig.NetworkMode = `container:${containers.find(owner).id}`;
+
+      await using undo = new CleanupStack((what, error) => context.log(`create ${id}: ${what}`, error));
+      const name = containers.reserveName(id, request.name);
+      undo.push('release the name', () => containers.releaseName(name));
+      const directory = context.containerDir(id);
+      const volumes = volumesWithEvents(context);
+      const [directoryMade, layerMade, mountsMade] = await Promise.allSettled([
+        job.span('make the directory', () => mkdir(directory, { mode: 0o710 })),
+        job.span('make the layer', () =>
+          options.images.createContainerLayer(id, image.id, { volatile: hostConfig.AutoRemove }),
+        ),
+        job.span('decide the mounts', () =>
+          resolveMounts({
+            containerId: id,
+            config,
+            hostConfig,
+            volumes,
+            findContainer: ref => ({ mounts: containers.find(ref).document.mounts }),
+          }),
+        ),
+      ]);
+      if (directoryMade.status === 'fulfilled') {
+        undo.push('remove the directory', () => toTrash(context, directory, id));
+      }
+      if (layerMade.status === 'fulfilled')
+        undo.push('remove the layer', () => options.images.removeContainerLayer(id));
+      const mounts = mountsMade.status === 'fulfilled' ? mountsMade.value : [];
+      undo.push('remove its volumes', async () => {
+        for (const { anonymous, name: volume } of mounts) {
+          if (anonymous && volume !== undefined) await volumes.remove(volume);
+        }
+      });
+      for (const result of [directoryMade, layerMade, mountsMade])
+        if (result.status === 'rejected') throw result.reason;
+
+      if (mounts.some(mount => mount.copyUp)) {
+        await job.span('fill the volumes', async () => {
+          const rootFd = await context.mountRoot(options.images.containerRoot(id));
+          try {
+            await populateVolumes({ mounts, volumes, rootFd });
+          } finally {
+            closeDescriptor(rootFd);
+          }
+        });
+      }
+      job.throwIfCancelled();
+
+      const [path = '', ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+      const container = new Container(
+        {
+          id,
+          name,
+          createdNs: nowNs().toString(),
+          imageId: image.id,
+          path,
+          args,
+          config,
+          hostConfig,
+          networks: wantedNetworks(config, hostConfig, request.networkingConfig),
+          mounts,
+        },
+        newFacts(),
+      );
+      await job.span('write the state', () => storage.insert(container));
+      containers.add(container);
+      undo.commit();
+      context.containerEvent(container, 'create');
+      return { Id: id, Warnings: warnings };
+    },
+    signal,
+  );
+}
+
+/** Where the json-file log of a container is, beside its other files. */
+export function logPath(context: EngineContext, id: string): string {
+  return join(context.containerDir(id), `${id}-json.log`);
+}

@@ -1,0 +1,59 @@
+import { systemError } from '@gantry/errors';
+import type { EngineContext } from '../context.ts';
+import type { Containers } from '../engine.ts';
+import { prepareAttach } from './attach.ts';
+import { createContainer } from './create.ts';
+import { inspectContainer } from './inspect.ts';
+import { killByName } from './kill.ts';
+import { listContainers } from './list.ts';
+import { openLogs } from './logs.ts';
+import { pauseContainer, unpauseContainer } from './pause.ts';
+import { pruneContainers } from './prune.ts';
+import { removeContainer } from './remove.ts';
+import { renameContainer } from './rename.ts';
+import { resizeContainer } from './resize.ts';
+import { restartContainer } from './restart.ts';
+import { startContainer } from './start.ts';
+import { stopContainer } from './stop.ts';
+import { topOfContainer } from './top.ts';
+import { updateContainer } from './update.ts';
+import { waitForContainer } from './wait.ts';
+
+/** The verbs of containers, each on what its reference names. */
+export function containersOf(context: EngineContext): Containers {
+  const find = (ref: string) => context.containers.find(ref);
+  return {
+    create: (request, signal) => createContainer(context, request, signal),
+    list: options => listContainers(context, options),
+    inspect: async (ref, options) => inspectContainer(context, find(ref), options),
+    start: async ref => startContainer(context, find(ref)),
+    stop: async (ref, options) => stopContainer(context, find(ref), options, ref),
+    restart: async (ref, options) => restartContainer(context, find(ref), options, ref),
+    kill: async (ref, signal) => killByName(context, find(ref), signal, ref),
+    pause: async ref => pauseContainer(context, find(ref)),
+    unpause: async ref => unpauseContainer(context, find(ref)),
+    rename: async (ref, name) => renameContainer(context, find(ref), name),
+    update: async (ref, changes) => updateContainer(context, find(ref), changes),
+    remove: async (ref, { force, volumes, link }) => {
+      const container = find(ref);
+      if (link) return removeLink(ref);
+      return removeContainer(context, container, { force, volumes }, ref);
+    },
+    prune: filters => context.jobs.run('container.prune', '', () => pruneContainers(context, filters)),
+    wait: async (ref, condition, signal) => ({ done: waitForContainer(find(ref), condition, signal) }),
+    attach: async (ref, options) => prepareAttach(context, find(ref), options, ref),
+    logs: async (ref, options, signal) => openLogs(find(ref), options, signal),
+    top: async (ref, psArgs) => topOfContainer(context, find(ref), psArgs),
+    resize: async (ref, size) => resizeContainer(context, find(ref), size),
+  };
+}
+
+/** Links of the default bridge have no names of their own here: there is nothing but the container's own name. */
+function removeLink(ref: string): never {
+  const [, parent = ''] = /^\/?(.*)\/[^/]*$/.exec(ref) ?? [];
+  throw systemError(
+    parent === ''
+      ? 'Conflict, cannot remove the default link name of the container'
+      : `Cannot get parent /${parent} for link name ${ref}`,
+  );
+}

@@ -1,0 +1,62 @@
+import type { EngineContext } from '../context.ts';
+import type { ContainerInspect, ContainerStateDocument } from '../documents/index.ts';
+import { mountPoint } from '../spec/index.ts';
+import { NEVER, rfc3339Nano } from '../time.ts';
+import type { Container } from './container.ts';
+import { networkSettings } from './network-documents.ts';
+import { containerSizes } from './sizes.ts';
+
+/** Everything about a container, as `docker inspect` shows it. */
+export async function inspectContainer(
+  context: EngineContext,
+  container: Container,
+  { size }: { readonly size: boolean },
+): Promise<ContainerInspect> {
+  const { document, facts } = container;
+  const { images } = context.options;
+  const sizes = size ? await containerSizes(context, container) : {};
+  return {
+    Id: document.id,
+    Created: rfc3339Nano(container.createdNs),
+    Path: document.path,
+    Args: [...document.args],
+    State: stateDocument(container),
+    Image: document.imageId,
+    ResolvConfPath: facts.etc?.resolvConf ?? '',
+    HostnamePath: facts.etc?.hostname ?? '',
+    HostsPath: facts.etc?.hosts ?? '',
+    LogPath: facts.logPath,
+    Name: `/${document.name}`,
+    RestartCount: facts.restartCount,
+    Driver: images.driver,
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: context.options.defaults.kernel.apparmor ? 'docker-default' : '',
+    ExecIDs: context.execs.idsOf(document.id),
+    HostConfig: document.hostConfig,
+    GraphDriver: { Data: images.graphDriverData(document.id), Name: images.driver },
+    ...sizes,
+    Mounts: document.mounts.map(mountPoint),
+    Config: document.config,
+    NetworkSettings: networkSettings(container),
+  };
+}
+
+export function stateDocument(container: Container): ContainerStateDocument {
+  const { facts, state, run } = container;
+  const time = (at: string | undefined): string => (at === undefined ? NEVER : rfc3339Nano(BigInt(at)));
+  return {
+    Status: state.status,
+    Running: container.isUp,
+    Paused: state.status === 'paused',
+    Restarting: state.status === 'restarting',
+    OOMKilled: facts.oomKilled,
+    Dead: state.status === 'dead',
+    Pid: run?.shim.pid ?? 0,
+    ExitCode: facts.exitCode,
+    Error: facts.error,
+    StartedAt: time(facts.startedNs),
+    FinishedAt: time(facts.finishedNs),
+  };
+}

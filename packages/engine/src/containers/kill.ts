@@ -1,0 +1,77 @@
+import { conflict, GantryError, isGantryError, messageOf, systemError } from '@gantry/errors';
+import { cgroup } from '@gantry/linux';
+import type { EngineContext } from '../context.ts';
+import { parseSignal } from '../signals.ts';
+import { timeout } from '../timeout.ts';
+import type { Container } from './container.ts';
+
+const SIGKILL = 9;
+const KILL_WAIT_MS = 10_000;
+
+/** Sends `signal` (default KILL, and then waits for the end). @throws invalidParameter, conflict when it does not run */
+export function killByName(
+  context: EngineContext,
+  container: Container,
+  signal: string | undefined,
+  ref: string,
+): Promise<void> {
+  return context.jobs.run('container.kill', container.id, async () => {
+    try {
+      const number = signal === undefined || signal === '' ? SIGKILL : parseSignal(signal);
+      if (number === SIGKILL) await killContainer(context, container);
+      else await sendSignal(context, container, number);
+    } catch (error) {
+      const kind = isGantryError(error) ? error.kind : 'system';
+      throw new GantryError(kind, `cannot kill container: ${ref}: ${messageOf(error)}`, { cause: error });
+    }
+  });
+}
+
+export function notRunning(container: Container): GantryError {
+  return conflict(`container ${container.id} is not running`);
+}
+
+/** Sends one signal. A container that a person signals to stop is not started again by its policy. */
+export function sendSignal(context: EngineContext, container: Container, signal: number): Promise<void> {
+  return container.lock.run(async () => {
+    const { state, facts, document } = container;
+    if (!container.isUp) throw notRunning(container);
+    const own = document.config.StopSignal;
+    const stops = signal === SIGKILL || own === undefined || own === '' || parseSignal(own) === signal;
+    if (stops) container.decider.cancel();
+    if (context.phase === 'open') facts.manuallyStopped = true;
+    if (state.status === 'restarting') {
+      state.cancel();
+      return;
+    }
+    if (state.status !== 'running' && state.status !== 'paused') return;
+    void context.inBackground(`save ${container.id}`, context.storage.saveFacts(container));
+    const { shim, facts: runFacts } = state.run;
+    try {
+      await shim.signal('init', signal);
+    } catch (error) {
+      // It has ended, and its exit is on the way.
+      if (!isGantryError(error, 'notFound')) {
+        throw systemError(`Cannot kill container ${container.id}: ${messageOf(error)}`, { cause: error });
+      }
+    }
+    if (stops && state.status === 'paused') {
+      await cgroup.thaw(context.options.cgroup, runFacts.cgroupPath);
+      facts.paused = false;
+      container.become({ status: 'running', run: state.run });
+    }
+    context.containerEvent(container, 'kill', { signal: String(signal) });
+  });
+}
+
+/** Kills the container and waits until its exit is recorded. @throws conflict when it does not run */
+export async function killContainer(context: EngineContext, container: Container): Promise<void> {
+  if (!container.isUp) throw notRunning(container);
+  const { run } = container;
+  await sendSignal(context, container, SIGKILL);
+  if (!run || (await timeout(run.ended, KILL_WAIT_MS))) return;
+  await cgroup.killAll(context.options.cgroup, run.facts.cgroupPath);
+  if (!(await timeout(run.ended, 2000))) {
+    throw systemError('tried to kill container, but did not receive an exit event');
+  }
+}

@@ -1,0 +1,119 @@
+import { conflict, invalidParameter, systemError } from '@gantry/errors';
+import type { NetworkAttachment, NetworkRecord, PortRequest, Protocol } from '@gantry/network';
+import type { EngineContext } from '../context.ts';
+import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '../documents/index.ts';
+import type { Container } from './container.ts';
+
+const CONTAINER = 'container:';
+
+/** The container that a mode like `container:web` names, or undefined. */
+export function sharedWith(mode: string): string | undefined {
+  return mode.startsWith(CONTAINER) ? mode.slice(CONTAINER.length) : undefined;
+}
+
+/** The networks that a new container will be on, by name as given, with the wishes for each. */
+export function wantedNetworks(
+  config: ContainerConfig,
+  hostConfig: HostConfig,
+  networking: NetworkingConfig,
+): Record<string, Partial<EndpointSettings>> {
+  if (config.NetworkDisabled || sharedWith(hostConfig.NetworkMode) !== undefined) return {};
+  const mode = hostConfig.NetworkMode;
+  const primary = mode === '' || mode === 'default' ? 'bridge' : mode;
+  const wanted: Record<string, Partial<EndpointSettings>> = { [primary]: {} };
+  for (const [name, settings] of Object.entries(networking.EndpointsConfig)) {
+    wanted[name === 'default' ? 'bridge' : name] = settings ?? {};
+  }
+  return wanted;
+}
+
+/** Reserves the container's place on each of its networks, first the one of its network mode. */
+export async function attachNetworks(
+  context: EngineContext,
+  container: Container,
+): Promise<{ readonly attachments: NetworkAttachment[]; readonly networks: NetworkRecord[] }> {
+  const { networks: stack } = context.options;
+  const { document } = container;
+  const attachments: NetworkAttachment[] = [];
+  const networks: NetworkRecord[] = [];
+  try {
+    for (const [name, settings] of Object.entries(document.networks)) {
+      const network = findNetwork(stack, name);
+      const attachment = await stack.attach({
+        networkId: network.id,
+        containerId: document.id,
+        containerName: document.name,
+        macAddress: settings.MacAddress || (attachments.length === 0 ? document.config.MacAddress : '') || undefined,
+        ipv4Address: settings.IPAMConfig?.IPv4Address || undefined,
+        interfaceName: `eth${attachments.length}`,
+        ports: attachments.length === 0 ? portRequests(document.config, document.hostConfig) : [],
+      });
+      attachments.push(attachment);
+      networks.push(network);
+    }
+  } catch (error) {
+    for (const { endpoint } of attachments) await stack.detach(endpoint);
+    throw error;
+  }
+  return { attachments, networks };
+}
+
+function findNetwork(stack: EngineContext['options']['networks'], name: string): NetworkRecord {
+  try {
+    return stack.get(name);
+  } catch (cause) {
+    throw systemError(`failed to set up container networking: network ${name} not found`, { cause });
+  }
+}
+
+/** Every published port as a request; a port of --publish-all that nobody bound asks for a free host port. */
+export function portRequests(config: ContainerConfig, hostConfig: HostConfig): PortRequest[] {
+  const requests: PortRequest[] = [];
+  const bindings = hostConfig.PortBindings ?? {};
+  for (const [key, list] of Object.entries(bindings)) {
+    for (const { HostIp, HostPort } of list ?? [{ HostIp: '', HostPort: '' }]) {
+      const [first = '', end = first] = HostPort.split('-');
+      requests.push({
+        ...containerPort(key),
+        hostIp: HostIp,
+        hostPort: Number(first || 0),
+        hostPortEnd: Number(end || first || 0),
+      });
+    }
+  }
+  if (hostConfig.PublishAllPorts) {
+    for (const key of Object.keys(config.ExposedPorts ?? {})) {
+      if (bindings[key]?.length) continue;
+      requests.push({ ...containerPort(key), hostIp: '', hostPort: 0, hostPortEnd: 0 });
+    }
+  }
+  return requests;
+}
+
+/** `80/tcp` or `80`. */
+export function containerPort(key: string): { readonly protocol: Protocol; readonly containerPort: number } {
+  const [port = '', protocol = 'tcp'] = key.split('/');
+  if (protocol !== 'tcp' && protocol !== 'udp' && protocol !== 'sctp') {
+    throw invalidParameter(`invalid port specification: "${key}"`);
+  }
+  return { protocol, containerPort: Number(port) };
+}
+
+/** The container whose network is joined, running. @throws conflict in Docker's words */
+export function networkOwner(context: EngineContext, container: Container): Container | undefined {
+  const ref = sharedWith(container.document.hostConfig.NetworkMode);
+  if (ref === undefined) return undefined;
+  const owner = context.containers.find(ref);
+  if (owner === container) throw systemError('cannot join own network namespace');
+  if (!owner.isUp) {
+    throw conflict(
+      `cannot join network namespace of a non running container: container ${owner.name} is ${owner.status}`,
+    );
+  }
+  if (!owner.run) {
+    throw conflict(
+      `cannot join network namespace of container: Container ${owner.id} is restarting, wait until the container is running`,
+    );
+  }
+  return owner;
+}

@@ -1,0 +1,86 @@
+import { conflict, GantryError, isGantryError, messageOf } from '@gantry/errors';
+import type { EngineContext } from '../context.ts';
+import { volumesWithEvents } from '../volume-events.ts';
+import { endAttachments } from './attachments.ts';
+import type { Container } from './container.ts';
+import { killContainer } from './kill.ts';
+import { toTrash } from './trash.ts';
+
+export type RemoveOptions = { readonly force: boolean; readonly volumes: boolean };
+
+/**
+ * Removes a container; with `force` also one that runs. It is gone for every reader when this resolves.
+ * @param ref as the caller named it, for the error text
+ * @throws conflict when it runs, or is being removed
+ */
+export function removeContainer(
+  context: EngineContext,
+  container: Container,
+  { force, volumes }: RemoveOptions,
+  ref: string = container.id,
+): Promise<void> {
+  return context.jobs.run('container.remove', container.id, async job => {
+    if (container.removalBegan) throw conflict(`removal of container ${ref} is already in progress`);
+    container.removalBegan = true;
+    try {
+      if (container.isUp) {
+        if (!force) throw stillUp(container);
+        await job.span('kill', () => killContainer(context, container)).catch(ignoreNotRunning);
+      }
+      await container.lock.run(() => job.span('remove', () => removeLocked(context, container, volumes)));
+    } catch (error) {
+      container.removalBegan = false;
+      const kind = isGantryError(error) ? error.kind : 'system';
+      throw new GantryError(kind, `cannot remove container "${ref}": ${messageOf(error)}`, { cause: error });
+    }
+  });
+}
+
+function stillUp(container: Container): GantryError {
+  return container.status === 'paused'
+    ? conflict('container is paused and must be unpaused first')
+    : conflict(`container is ${container.status}: stop the container before removing or force remove`);
+}
+
+function ignoreNotRunning(error: unknown): void {
+  if (!isGantryError(error, 'conflict')) throw error;
+}
+
+async function removeLocked(context: EngineContext, container: Container, withVolumes: boolean): Promise<void> {
+  const { containers, options, storage } = context;
+  const { id } = container;
+  if (containers.get(id) !== container) return;
+  container.become({ status: 'removing' });
+  try {
+    // The row goes first: what a crash leaves from here on belongs to nobody and is removed at the next start.
+    await storage.delete(container);
+    await Promise.all([options.images.removeContainerLayer(id), toTrash(context, context.containerDir(id), id)]);
+  } catch (error) {
+    container.facts.dead = true;
+    container.facts.error = messageOf(error);
+    container.rest();
+    container.removed.notify(container.waitResult());
+    container.stopped.notify(container.waitResult());
+    throw error;
+  }
+  containers.remove(container);
+  context.execs.removeAllOf(id);
+  if (withVolumes) await removeAnonymousVolumes(context, container);
+  endAttachments(container.pendingAttachments.splice(0));
+  container.removed.notify(container.waitResult());
+  container.stopped.notify(container.waitResult());
+  context.containerEvent(container, 'destroy');
+}
+
+async function removeAnonymousVolumes(context: EngineContext, container: Container): Promise<void> {
+  const volumes = volumesWithEvents(context);
+  for (const { anonymous, name } of container.document.mounts) {
+    if (!anonymous || name === undefined || context.containers.ofVolume(name).size > 0) continue;
+    try {
+      await volumes.remove(name);
+      context.volumeEvent('destroy', name, {});
+    } catch (error) {
+      context.log(`remove volume ${name} of container ${container.id}`, error);
+    }
+  }
+}

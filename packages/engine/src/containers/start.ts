@@ -1,0 +1,194 @@
+import { mkdir } from 'node:fs/promises';
+import { conflict, GantryError, messageOf, notModified } from '@gantry/errors';
+import { CleanupStack, type Job } from '@gantry/jobs';
+import { cgroup } from '@gantry/linux';
+import type { NetworkAttachment, NetworkRecord } from '@gantry/network';
+import type { LaunchFailure } from '@gantry/runtime';
+import type { EngineContext } from '../context.ts';
+import { closeDescriptor } from '../descriptor.ts';
+import { RestartDecider } from '../restart-policy.ts';
+import { buildLaunch } from '../spec/index.ts';
+import { fromMs } from '../time.ts';
+import { endAttachments } from './attachments.ts';
+import type { Container } from './container.ts';
+import { watchRun } from './exit.ts';
+import { namespaceJoins } from './joins.ts';
+import { attachNetworks, networkOwner } from './networks.ts';
+import { removeContainer } from './remove.ts';
+import { specContainer } from './spec-container.ts';
+import { mountEvents, unmountEvents } from './volume-use.ts';
+
+/** A launch is a matter of milliseconds; hooks and slow disks may need longer. */
+const LAUNCH_TIMEOUT_MS = 60_000;
+
+/**
+ * Starts a container that does not run.
+ * @throws notModified when it runs, conflict when it is paused or being removed, GantryError with the exitCode that
+ * `docker run` shows when its program cannot be started
+ */
+export function startContainer(context: EngineContext, container: Container): Promise<void> {
+  return context.jobs.run('container.start', container.id, async job => {
+    if (container.state.status === 'paused') throw conflict('cannot start a paused container, try unpause instead');
+    if (container.isUp) throw notModified('container is already running');
+    throwIfDoomed(container);
+    await startLocked(context, container, job, true);
+  });
+}
+
+function throwIfDoomed({ removalBegan, state }: Container): void {
+  if (removalBegan || state.status === 'dead' || state.status === 'removing') {
+    throw conflict('container is marked for removal and cannot be started');
+  }
+}
+
+/** @param byPerson false when the restart policy starts it: its counters go on */
+export async function startLocked(
+  context: EngineContext,
+  container: Container,
+  job: Job,
+  byPerson: boolean,
+): Promise<void> {
+  const failure = await container.lock.run(async () => {
+    if (container.run || (byPerson && container.isUp)) return undefined;
+    throwIfDoomed(container);
+    if (byPerson) {
+      container.decider = new RestartDecider();
+      container.facts.restartCount = 0;
+      container.facts.manuallyStopped = false;
+    }
+    await container.settled;
+    try {
+      await launch(context, container, job);
+      return undefined;
+    } catch (error) {
+      recordFailure(context, container, error);
+      return { error };
+    }
+  });
+  if (!failure) return;
+  if (container.document.hostConfig.AutoRemove) {
+    await removeContainer(context, container, { force: true, volumes: true }).catch((error: unknown) =>
+      context.log(`remove ${container.id} after its failed start`, error),
+    );
+  }
+  throw failure.error;
+}
+
+async function launch(context: EngineContext, container: Container, job: Job): Promise<void> {
+  const { options } = context;
+  const { id } = container;
+  await using undo = new CleanupStack((what, error) => context.log(`start ${id}: ${what}`, error));
+  const joins = namespaceJoins(context, container);
+  const sharedEtc = networkOwner(context, container)?.facts.etc;
+  const runDir = context.runDir(id);
+
+  const [root, network, directory] = await Promise.allSettled([
+    job.span('mount the root', async () => context.mountRoot(options.images.containerRoot(id))),
+    job.span('reserve addresses and ports', () => attachNetworks(context, container)),
+    job.span('make the run directory', () => mkdir(runDir, { recursive: true, mode: 0o700 })),
+  ]);
+  using descriptors = new DisposableStack();
+  if (root.status === 'fulfilled') descriptors.defer(() => closeDescriptor(root.value));
+  if (network.status === 'fulfilled') {
+    undo.push('give the network back', () => detachNetworks(context, container, network.value));
+  }
+  for (const result of [root, network, directory]) if (result.status === 'rejected') throw result.reason;
+  if (root.status !== 'fulfilled' || network.status !== 'fulfilled') return;
+
+  const built = await job.span('compile the plan', () =>
+    buildLaunch({
+      container: specContainer(context, container),
+      rootFd: root.value,
+      containerDir: context.containerDir(id),
+      network: network.value.attachments,
+      joins,
+      ...(sharedEtc ? { sharedEtc } : {}),
+      daemon: options.defaults,
+      cgroup: options.cgroup,
+    }),
+  );
+  descriptors.defer(() => built.dispose());
+  const { facts } = container;
+  facts.run = {
+    endpoints: network.value.attachments.map(({ endpoint }) => endpoint),
+    cgroupPath: built.spec.linux.cgroupsPath,
+    launched: false,
+  };
+  facts.etc = built.etc;
+  facts.logPath = built.log.driver === 'json-file' ? built.log.path : '';
+  facts.networkIds = Object.fromEntries(network.value.networks.map(({ name, id }) => [name, id]));
+  // An engine that is killed right after the launch must know whose the addresses are.
+  await job.span('write the state', () => context.storage.saveFacts(container));
+  undo.push('remove the cgroup', () => cgroup.removeCgroup(options.cgroup, built.spec.linux.cgroupsPath));
+  mountEvents(context, container);
+  undo.push('tell of the unmount', () => unmountEvents(context, container));
+  const attachments = container.pendingAttachments;
+  container.pendingAttachments = [];
+  undo.push('end the attached clients', () => endAttachments(attachments));
+
+  const shim = await job
+    .span('launch', () =>
+      options.launcher.launch({
+        id,
+        runDir,
+        plan: built.plan,
+        slots: built.slots,
+        rootSlot: built.rootSlot,
+        stdio: built.stdio,
+        log: built.log,
+        attachments,
+        timeoutMs: LAUNCH_TIMEOUT_MS,
+      }),
+    )
+    .catch((error: unknown) => {
+      throw explained(context, container, network.value, error);
+    });
+  undo.commit();
+  for (const record of network.value.networks) {
+    context.networkEvent('connect', { id: record.id, name: record.name, type: record.driver }, id);
+  }
+  facts.startedNs = fromMs(shim.startedAtMs).toString();
+  facts.exitCode = 0;
+  facts.error = '';
+  facts.oomKilled = false;
+  facts.paused = false;
+  facts.run = { ...facts.run, launched: true };
+  watchRun(context, container, shim, facts.run);
+  context.containerEvent(container, 'start');
+  void context.inBackground(`save ${id}`, context.storage.saveFacts(container));
+}
+
+type Attached = { readonly attachments: readonly NetworkAttachment[]; readonly networks: readonly NetworkRecord[] };
+
+/** The network's own words for a failure at one of its steps: a port that is taken, an address in use. */
+function explained(context: EngineContext, container: Container, network: Attached, error: unknown): unknown {
+  const failure = error instanceof GantryError ? error.cause : undefined;
+  if (!isLaunchFailure(failure)) return error;
+  for (const { endpoint } of network.attachments) {
+    const explanation = context.options.networks.explain(endpoint, container.name, failure);
+    if (explanation) return explanation;
+  }
+  return error;
+}
+
+function isLaunchFailure(cause: unknown): cause is LaunchFailure {
+  return typeof cause === 'object' && cause !== null && 'where' in cause && 'errno' in cause;
+}
+
+function recordFailure(context: EngineContext, container: Container, error: unknown): void {
+  const { facts } = container;
+  facts.error = messageOf(error);
+  const exitCode = error instanceof GantryError ? error.exitCode : undefined;
+  // 125 is the client's own: dockerd records 128 for what is not the program's fault.
+  facts.exitCode = exitCode === 126 || exitCode === 127 ? exitCode : facts.exitCode || 128;
+  facts.run = undefined;
+  container.rest();
+  void context.inBackground(`save ${container.id}`, context.storage.saveFacts(container));
+}
+
+async function detachNetworks(context: EngineContext, container: Container, network: Attached): Promise<void> {
+  for (const record of network.networks) {
+    context.networkEvent('disconnect', { id: record.id, name: record.name, type: record.driver }, container.id);
+  }
+  for (const { endpoint } of network.attachments) await context.options.networks.detach(endpoint);
+}

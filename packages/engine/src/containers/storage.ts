@@ -1,0 +1,85 @@
+import type { Migration, StateStore } from '@gantry/store';
+import { Container } from './container.ts';
+import type { ContainerDocument, ContainerFacts } from './document.ts';
+
+const MIGRATION: Migration = {
+  room: 'containers',
+  statements: [`CREATE TABLE containers (id TEXT PRIMARY KEY, document TEXT NOT NULL, facts TEXT NOT NULL) STRICT`],
+};
+
+/**
+ * Containers in the state store. A document is durable before it is acknowledged, facts are not waited for; nothing of a
+ * --rm container is: its row survives the end of the daemon, which is all that its removal after a restart needs.
+ */
+export class ContainerStorage {
+  readonly #store: StateStore;
+  /** Containers whose facts are in the next commit already. */
+  readonly #dirty = new Map<Container, Promise<void>>();
+
+  constructor(store: StateStore) {
+    this.#store = store;
+    store.migrate(MIGRATION);
+  }
+
+  load(): Container[] {
+    return this.#store
+      .statement('SELECT document, facts FROM containers ORDER BY rowid')
+      .all()
+      .map(
+        row =>
+          new Container(
+            JSON.parse(String(row.document)) as ContainerDocument,
+            JSON.parse(String(row.facts)) as ContainerFacts,
+          ),
+      );
+  }
+
+  insert({ document, facts }: Container): Promise<void> {
+    return this.#store.write(
+      () => {
+        this.#store
+          .statement('INSERT INTO containers VALUES (?, ?, ?)')
+          .run(document.id, JSON.stringify(document), JSON.stringify(facts));
+      },
+      { durable: !document.hostConfig.AutoRemove },
+    );
+  }
+
+  /** Writes the document again, after rename or update. */
+  updateDocument({ document }: Container): Promise<void> {
+    return this.#store.write(
+      () => {
+        this.#store
+          .statement('UPDATE containers SET document = ? WHERE id = ?')
+          .run(JSON.stringify(document), document.id);
+      },
+      { durable: !document.hostConfig.AutoRemove },
+    );
+  }
+
+  /** Writes the facts as they are when the tick ends. */
+  saveFacts(container: Container): Promise<void> {
+    const queued = this.#dirty.get(container);
+    if (queued) return queued;
+    const written = this.#store.write(
+      () => {
+        this.#dirty.delete(container);
+        this.#store
+          .statement('UPDATE containers SET facts = ? WHERE id = ?')
+          .run(JSON.stringify(container.facts), container.id);
+      },
+      { durable: false },
+    );
+    this.#dirty.set(container, written);
+    return written;
+  }
+
+  delete({ id, document }: Container): Promise<void> {
+    return this.#store.write(
+      () => {
+        this.#store.statement('DELETE FROM containers WHERE id = ?').run(id);
+      },
+      { durable: !document.hostConfig.AutoRemove },
+    );
+  }
+}

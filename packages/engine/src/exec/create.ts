@@ -1,0 +1,56 @@
+import { randomBytes } from 'node:crypto';
+import { conflict, invalidParameter } from '@gantry/errors';
+import type { Container } from '../containers/container.ts';
+import { notRunning } from '../containers/kill.ts';
+import type { EngineContext } from '../context.ts';
+import type { ExecConfig } from '../documents/index.ts';
+import type { ExecRecord } from './registry.ts';
+
+/** Registers another process of a container that runs. @throws conflict unless it runs, invalidParameter */
+export function createExec(
+  context: EngineContext,
+  container: Container,
+  config: ExecConfig,
+  ref: string,
+): { Id: string } {
+  throwUnlessActive(container, ref);
+  if (config.Cmd.length === 0) throw invalidParameter('No exec command specified');
+  const { document } = container;
+  const exec: ExecRecord = {
+    id: randomBytes(32).toString('hex'),
+    containerId: document.id,
+    config: {
+      ...config,
+      User: config.User || document.config.User,
+      WorkingDir: config.WorkingDir || document.config.WorkingDir,
+    },
+    state: { status: 'created' },
+  };
+  context.execs.add(exec);
+  execEvent(context, container, exec, 'exec_create');
+  return { Id: exec.id };
+}
+
+/** @throws conflict unless the container runs, and is neither paused nor restarting */
+export function throwUnlessActive(container: Container, ref: string): void {
+  switch (container.state.status) {
+    case 'running':
+      return;
+    case 'paused':
+      throw conflict(`Container ${ref} is paused, unpause the container before exec`);
+    case 'restarting':
+      throw conflict(`Container ${container.id} is restarting, wait until the container is running`);
+    default:
+      throw notRunning(container);
+  }
+}
+
+export function execEvent(
+  context: EngineContext,
+  container: Container,
+  exec: ExecRecord,
+  action: 'exec_create' | 'exec_start',
+): void {
+  const [entrypoint = '', ...args] = exec.config.Cmd;
+  context.containerEvent(container, `${action}: ${entrypoint} ${args.join(' ')}`, { execID: exec.id });
+}

@@ -1,0 +1,23 @@
+import { invalidParameter } from '@gantry/errors';
+import type { EngineContext } from '../context.ts';
+import type { Execs } from '../engine.ts';
+import { createExec, throwUnlessActive } from './create.ts';
+import { inspectExec } from './inspect.ts';
+import { startAttached, startDetached } from './start.ts';
+
+/** The verbs of execs. */
+export function execsOf(context: EngineContext): Execs {
+  return {
+    create: async (ref, config) => createExec(context, context.containers.find(ref), config, ref),
+    inspect: async id => inspectExec(context, id),
+    startDetached: id => startDetached(context, id),
+    startAttached: async (id, options) => startAttached(context, id, options),
+    resize: async (id, { rows, columns }) => {
+      const exec = context.execs.get(id);
+      const container = context.containers.find(exec.containerId);
+      throwUnlessActive(container, container.id);
+      if (exec.state.status !== 'running' || !container.run) throw invalidParameter('exec process is not started');
+      await container.run.shim.resize({ execId: id }, rows, columns);
+    },
+  };
+}

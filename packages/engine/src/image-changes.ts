@@ -1,0 +1,103 @@
+import { invalidParameter } from '@gantry/errors';
+import type { ImageConfigDocument } from '@gantry/images';
+
+type Config = {
+  -readonly [Key in keyof NonNullable<ImageConfigDocument['config']>]: NonNullable<ImageConfigDocument['config']>[Key];
+};
+
+/**
+ * The image configuration that Dockerfile instructions like `CMD ["sh"]` describe (`docker import --change`).
+ * @throws invalidParameter for an instruction that import does not take
+ */
+export function parseImageChanges(changes: readonly string[]): ImageConfigDocument['config'] {
+  const config: Config = {};
+  for (const change of changes) apply(config, change.trim());
+  return config;
+}
+
+function apply(config: Config, change: string): void {
+  if (change === '' || change.startsWith('#')) return;
+  const [, instruction = '', rest = ''] = /^(\S+)\s*([\s\S]*)$/.exec(change) ?? [];
+  switch (instruction.toUpperCase()) {
+    case 'CMD':
+      config.Cmd = command(rest);
+      return;
+    case 'ENTRYPOINT':
+      config.Entrypoint = command(rest);
+      return;
+    case 'ENV':
+      config.Env = [...(config.Env ?? []), ...pairs(rest).map(([key, value]) => `${key}=${value}`)];
+      return;
+    case 'LABEL':
+      config.Labels = { ...config.Labels, ...Object.fromEntries(pairs(rest)) };
+      return;
+    case 'EXPOSE':
+      config.ExposedPorts = { ...config.ExposedPorts, ...Object.fromEntries(words(rest).map(exposed)) };
+      return;
+    case 'VOLUME':
+      config.Volumes = {
+        ...config.Volumes,
+        ...Object.fromEntries((jsonList(rest) ?? words(rest)).map(path => [path, {}])),
+      };
+      return;
+    case 'ONBUILD':
+      config.OnBuild = [...(config.OnBuild ?? []), rest];
+      return;
+    case 'USER':
+      config.User = rest;
+      return;
+    case 'WORKDIR':
+      config.WorkingDir = rest;
+      return;
+    case 'STOPSIGNAL':
+      config.StopSignal = rest;
+      return;
+    default:
+      throw invalidParameter(`${instruction.toUpperCase()} is not a valid change command`);
+  }
+}
+
+function jsonList(text: string): string[] | undefined {
+  if (!text.startsWith('[')) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (Array.isArray(value) && value.every(item => typeof item === 'string')) return value;
+  } catch {
+    // Then it is a shell command that begins with a bracket.
+  }
+  return undefined;
+}
+
+const command = (text: string): string[] => jsonList(text) ?? ['/bin/sh', '-c', text];
+
+/** Words, with quotes and backslashes taken as a shell does. */
+function words(text: string): string[] {
+  const found: string[] = [];
+  for (const [word] of text.matchAll(/(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\])+/g)) {
+    found.push(
+      word.replace(
+        /"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)/g,
+        (_all, double?: string, single?: string, escaped?: string) =>
+          double !== undefined ? double.replace(/\\(["\\$])/g, '$1') : (single ?? escaped ?? ''),
+      ),
+    );
+  }
+  return found;
+}
+
+/** `A=1 B="2 3"`, or the old form `A 1 2`. */
+function pairs(text: string): [string, string][] {
+  const [first = ''] = text.split(/\s/);
+  if (!first.includes('=')) return [[first, text.slice(first.length).trim()]];
+  return words(text).map(word => {
+    const equals = word.indexOf('=');
+    if (equals <= 0)
+      throw invalidParameter(`Syntax error - can't find = in "${word}". Must be of the form: name=value`);
+    return [word.slice(0, equals), word.slice(equals + 1)];
+  });
+}
+
+function exposed(port: string): [string, Record<string, never>] {
+  if (!/^\d+(-\d+)?(\/(tcp|udp|sctp))?$/.test(port)) throw invalidParameter(`invalid containerPort: ${port}`);
+  return [port.includes('/') ? port : `${port}/tcp`, {}];
+}

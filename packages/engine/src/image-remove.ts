@@ -1,0 +1,141 @@
+import { conflict, type GantryError } from '@gantry/errors';
+import type { StoredImage } from '@gantry/images';
+import { familiarName, familiarReference, parseReference, withDefaultTag } from '@gantry/oci';
+import type { Container } from './containers/container.ts';
+import type { EngineContext } from './context.ts';
+import type { ImageDeleteItem } from './documents/index.ts';
+import { imageEvent } from './images.ts';
+
+const short = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
+
+/**
+ * Removes a name, and the image with it when that was its last name and no container needs it.
+ * By id, an image of several repositories needs `force`.
+ * @throws notFound, conflict in Docker's words
+ */
+export async function removeImage(
+  context: EngineContext,
+  ref: string,
+  { force, noPrune }: { readonly force: boolean; readonly noPrune: boolean },
+): Promise<ImageDeleteItem[]> {
+  const { images: store } = context.options;
+  const image = store.get(ref);
+  const records: ImageDeleteItem[] = [];
+  const single = isSingleRepository(image);
+  let quiet = false;
+  if (isIdPrefix(image.id, ref)) {
+    if (single) {
+      // Its names are all of one repository: they count as one and go with the image.
+      const problem = conflictOf(context, image, { soft: !force, names: false });
+      if (problem) throw problem.error;
+      await untagAll(context, image, records);
+    }
+  } else {
+    const [user] = context.containers.ofImage(image.id);
+    if (!force && single && user) {
+      throw conflict(
+        `conflict: unable to remove repository reference "${ref}" (must force) - container ${short(user.id)} is using its referenced image ${short(image.id)}`,
+      );
+    }
+    await untag(context, image, familiarReference(withDefaultTag(parseReference(ref))), records);
+    const left = remaining(context, image);
+    const repository = familiarName(parseReference(ref));
+    if (!left?.repoTags.some(tag => familiarName(parseReference(tag)) === repository)) {
+      for (const digest of left?.repoDigests ?? []) {
+        if (familiarName(parseReference(digest)) === repository) {
+          await store.untag(digest);
+          records.push({ Untagged: digest });
+        }
+      }
+    }
+    const now = remaining(context, image);
+    if (!now || now.repoTags.length + now.repoDigests.length > 0) return records;
+    quiet = true;
+  }
+  await deleteImage(context, image.id, records, { force, noPrune, quiet });
+  return records;
+}
+
+async function deleteImage(
+  context: EngineContext,
+  id: string,
+  records: ImageDeleteItem[],
+  { force, noPrune, quiet }: { readonly force: boolean; readonly noPrune: boolean; readonly quiet: boolean },
+): Promise<void> {
+  const { images: store } = context.options;
+  const image = store.get(id);
+  const problem = conflictOf(context, image, { soft: !force, names: true });
+  if (problem) {
+    const dangling = image.repoTags.length + image.repoDigests.length === 0;
+    if (quiet && (!dangling || problem.used)) return;
+    throw problem.error;
+  }
+  await untagAll(context, image, records);
+  const deleted = await store.delete(id, { noPrune });
+  imageEvent(context, 'delete', id, id);
+  // The store names what went: the image, its layers, and parents without names unless noPrune.
+  const known = new Set(deleted);
+  if (!known.has(id)) records.push({ Deleted: id });
+  for (const item of deleted) records.push({ Deleted: item });
+}
+
+type Problem = { readonly error: GantryError; readonly used: boolean };
+
+function conflictOf(
+  context: EngineContext,
+  image: StoredImage,
+  { soft, names }: { readonly soft: boolean; readonly names: boolean },
+): Problem | undefined {
+  const { images: store } = context.options;
+  const problem = (hard: boolean, used: boolean, why: string): Problem => ({
+    used,
+    error: conflict(
+      `conflict: unable to delete ${short(image.id)} (${hard ? 'cannot be' : 'must be'} forced) - ${why}`,
+    ),
+  });
+  if (store.list().some(({ parentId }) => parentId === image.id)) {
+    return problem(true, false, 'image has dependent child images');
+  }
+  const users = [...context.containers.ofImage(image.id)];
+  const running = users.find((container: Container) => container.isUp);
+  if (running) return problem(true, true, `image is being used by running container ${short(running.id)}`);
+  if (soft && names && image.repoTags.length + image.repoDigests.length > 0) {
+    return problem(false, false, 'image is referenced in multiple repositories');
+  }
+  const [stopped] = users;
+  if (soft && stopped) return problem(false, true, `image is being used by stopped container ${short(stopped.id)}`);
+  return undefined;
+}
+
+async function untag(
+  context: EngineContext,
+  image: StoredImage,
+  name: string,
+  records: ImageDeleteItem[],
+): Promise<void> {
+  await context.options.images.untag(name);
+  imageEvent(context, 'untag', image.id, image.id, image);
+  records.push({ Untagged: name });
+}
+
+async function untagAll(context: EngineContext, { id }: StoredImage, records: ImageDeleteItem[]): Promise<void> {
+  const image = context.options.images.get(id);
+  for (const name of [...image.repoTags, ...image.repoDigests]) await untag(context, image, name, records);
+}
+
+function remaining(context: EngineContext, { id }: StoredImage): StoredImage | undefined {
+  return context.options.images.list().find(image => image.id === id);
+}
+
+/** One name, or one tag with digests of the same repository. */
+function isSingleRepository({ repoTags, repoDigests }: StoredImage): boolean {
+  if (repoTags.length + repoDigests.length === 1) return true;
+  if (repoTags.length > 1 || repoDigests.length === 0) return false;
+  const repositories = new Set(repoDigests.map(name => familiarName(parseReference(name))));
+  const [only = repoDigests[0] ?? ''] = repoTags;
+  return repositories.size === 1 && repositories.has(familiarName(parseReference(only)));
+}
+
+function isIdPrefix(id: string, ref: string): boolean {
+  return id.startsWith(ref) || id.slice(id.indexOf(':') + 1).startsWith(ref);
+}

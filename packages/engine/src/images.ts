@@ -1,0 +1,114 @@
+import { invalidParameter } from '@gantry/errors';
+import type { StoredImage } from '@gantry/images';
+import { familiarName, familiarReference, parseReference, withDefaultTag, withTag } from '@gantry/oci';
+import type { EngineContext } from './context.ts';
+import type { Images } from './engine.ts';
+import { parseImageChanges } from './image-changes.ts';
+import { chainIds, imageHistory, imageInspect } from './image-documents.ts';
+import { listImages } from './image-list.ts';
+import { pruneImages } from './image-prune.ts';
+import { removeImage } from './image-remove.ts';
+
+/** The images, in Docker's documents and with its events. */
+export function imagesOf(context: EngineContext): Images {
+  const { images: store } = context.options;
+  const { jobs } = context;
+  return {
+    list: async options => listImages(context, options),
+    inspect: async ref => imageInspect(store.get(ref), store),
+    history: async ref => {
+      const image = store.get(ref);
+      return imageHistory(image, store.layerSizes?.(image.id) ?? chainIds(image).map(() => 0));
+    },
+    tag: (ref, repository, tag) =>
+      jobs.run('image.tag', ref, async () => {
+        const image = store.get(ref);
+        const reference =
+          tag === '' ? withDefaultTag(parseReference(repository)) : withTag(parseReference(repository), tag);
+        const name = familiarReference(reference);
+        await store.tag(image.id, name);
+        imageEvent(context, 'tag', image.id, name, image);
+      }),
+    remove: (ref, options) => jobs.run('image.remove', ref, () => removeImage(context, ref, options)),
+    prune: filters => jobs.run('image.prune', '', () => pruneImages(context, filters)),
+    pull: ({ image, tag, platform, authorization }, progress, signal) =>
+      jobs.run(
+        'image.pull',
+        image,
+        async () => {
+          const reference = pullReference(image, tag);
+          const stored = await store.pull(reference, { platform, authorization }, progress, signal);
+          context.events.publish('image', 'pull', reference, {
+            ...(stored.config.config?.Labels ?? {}),
+            name: familiarName(parseReference(reference)),
+          });
+        },
+        signal,
+      ),
+    load: (archive, _options, progress, signal) =>
+      jobs.run(
+        'image.load',
+        '',
+        async () => {
+          for (const id of await store.load(archive, progress, signal)) imageEvent(context, 'load', id, id);
+        },
+        signal,
+      ),
+    import: (source, options, progress, signal) =>
+      jobs.run(
+        'image.import',
+        options.repository,
+        async () => {
+          const reference = importReference(options.repository, options.tag);
+          const image = await store.import(
+            source,
+            {
+              reference,
+              message: options.message === '' ? 'Imported from -' : options.message,
+              config: parseImageChanges(options.changes),
+              platform: options.platform,
+            },
+            signal,
+          );
+          imageEvent(context, 'import', image.id, image.id, image);
+          if (reference !== undefined) imageEvent(context, 'tag', image.id, reference, image);
+          progress({ status: image.id });
+        },
+        signal,
+      ),
+    save: (refs, signal) =>
+      jobs.run('image.save', refs.join(' '), async () => {
+        const stream = await store.save(refs, signal);
+        for (const ref of refs) {
+          const image = store.get(ref);
+          imageEvent(context, 'save', image.id, image.id, image);
+        }
+        return stream;
+      }),
+  };
+}
+
+/** @param image its labels become attributes; omitted when it is gone */
+export function imageEvent(
+  context: EngineContext,
+  action: string,
+  id: string,
+  name: string,
+  image?: StoredImage,
+): void {
+  context.events.publish('image', action, id, { ...(image?.config.config?.Labels ?? {}), name });
+}
+
+/** `tag` is a tag or a digest; without it the name keeps its own, else `latest`. */
+function pullReference(image: string, tag: string): string {
+  if (tag.includes(':')) return familiarReference(parseReference(`${image}@${tag}`));
+  const reference = parseReference(image);
+  return familiarReference(tag === '' ? withDefaultTag(reference) : withTag(reference, tag));
+}
+
+function importReference(repository: string, tag: string): string | undefined {
+  if (repository === '') return undefined;
+  const reference = parseReference(repository);
+  if (reference.digest !== undefined) throw invalidParameter('cannot import digest reference');
+  return familiarReference(tag === '' ? withDefaultTag(reference) : withTag(reference, tag));
+}

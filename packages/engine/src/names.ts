@@ -1,0 +1,9 @@
+import { randomInt } from 'node:crypto';
+import { ADJECTIVES, SURNAMES } from './name-lists.ts';
+
+const pick = (list: readonly string[]): string => list[randomInt(list.length)] ?? '';
+
+/** A name for a container that was given none: an adjective and a surname, with a digit when `attempt` is not the first. */
+export function generateName(attempt: number): string {
+  return `${pick(ADJECTIVES)}_${pick(SURNAMES)}${attempt === 0 ? '' : randomInt(10)}`;
+}

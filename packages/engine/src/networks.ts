@@ -1,0 +1,88 @@
+import { invalidParameter, notFound } from '@gantry/errors';
+import type { NetworkRecord } from '@gantry/network';
+import type { EngineContext } from './context.ts';
+import type { NetworkContainer, NetworkInspect } from './documents/index.ts';
+import type { Filters, Networks } from './engine.ts';
+import { booleanFilter, checkFilters, matchesPairs, matchesPattern } from './filters.ts';
+import { fromMs, rfc3339Nano } from './time.ts';
+
+const KEYS = new Set(['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']);
+
+/** The networks, in Docker's documents. */
+export function networksOf(context: EngineContext): Networks {
+  const { networks: stack } = context.options;
+  return {
+    list: async filters => {
+      checkFilters(filters, KEYS);
+      for (const type of filters.get('type') ?? []) {
+        if (type !== 'builtin' && type !== 'custom') throw invalidParameter(`invalid filter: 'type'='${type}'`);
+      }
+      return stack
+        .list()
+        .filter(network => matches(context, filters, network))
+        .map(network => document(network, {}));
+    },
+    inspect: async ref => {
+      const network = find(context, ref);
+      return document(network, containersOn(context, network));
+    },
+  };
+}
+
+function find(context: EngineContext, ref: string): NetworkRecord {
+  if (ref === '') throw notFound(`network ${ref} not found`);
+  return context.options.networks.get(ref);
+}
+
+const BUILTIN = new Set(['bridge', 'host', 'none']);
+
+function matches(context: EngineContext, filters: Filters, network: NetworkRecord): boolean {
+  if (!matchesPattern(filters, 'name', network.name) || !matchesPattern(filters, 'id', network.id)) return false;
+  if (filters.has('driver') && !filters.get('driver')?.has(network.driver)) return false;
+  if (filters.has('scope') && !filters.get('scope')?.has(network.scope)) return false;
+  if (!matchesPairs(filters, 'label', network.labels)) return false;
+  if (filters.has('type') && !filters.get('type')?.has(BUILTIN.has(network.name) ? 'builtin' : 'custom')) return false;
+  if (!filters.has('dangling')) return true;
+  const dangling = !BUILTIN.has(network.name) && context.options.networks.endpoints(network.id).length === 0;
+  return booleanFilter(filters, 'dangling', false) === dangling;
+}
+
+function containersOn(context: EngineContext, network: NetworkRecord): Record<string, NetworkContainer> {
+  const containers: Record<string, NetworkContainer> = {};
+  for (const endpoint of context.options.networks.endpoints(network.id)) {
+    const { ipv4, ipv6 } = endpoint;
+    containers[endpoint.containerId] = {
+      Name: context.containers.get(endpoint.containerId)?.name ?? '',
+      EndpointID: endpoint.id,
+      MacAddress: endpoint.macAddress,
+      IPv4Address: ipv4 ? `${ipv4.address}/${ipv4.prefixLength}` : '',
+      IPv6Address: ipv6 ? `${ipv6.address}/${ipv6.prefixLength}` : '',
+    };
+  }
+  return containers;
+}
+
+function document(network: NetworkRecord, containers: Record<string, NetworkContainer>): NetworkInspect {
+  return {
+    Name: network.name,
+    Id: network.id,
+    Created: rfc3339Nano(fromMs(network.createdAtMs)),
+    Scope: network.scope,
+    Driver: network.driver,
+    EnableIPv4: network.enableIPv4,
+    EnableIPv6: network.enableIPv6,
+    IPAM: {
+      Driver: 'default',
+      Options: null,
+      Config: network.subnets.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway })),
+    },
+    Internal: network.internal,
+    Attachable: false,
+    Ingress: false,
+    ConfigFrom: { Network: '' },
+    ConfigOnly: false,
+    Containers: containers,
+    Options: { ...network.options },
+    Labels: { ...network.labels },
+  };
+}

@@ -1,0 +1,14 @@
+/** Whether `event` comes within `timeoutMs`; undefined waits for ever. */
+export async function timeout(event: Promise<unknown>, timeoutMs: number | undefined): Promise<boolean> {
+  if (timeoutMs === undefined) {
+    await event;
+    return true;
+  }
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, timeoutMs, false);
+  try {
+    return await Promise.race([event.then(() => true), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

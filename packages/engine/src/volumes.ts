@@ -1,0 +1,85 @@
+import { conflict } from '@gantry/errors';
+import type { VolumeRecord } from '@gantry/volumes';
+import type { EngineContext } from './context.ts';
+import type { VolumeDocument } from './documents/index.ts';
+import type { Filters, Volumes } from './engine.ts';
+import { booleanFilter, checkFilters, matchesPairs, matchesPattern, matchesPruneLabels } from './filters.ts';
+import { volumesWithEvents } from './volume-events.ts';
+
+const KEYS = new Set(['dangling', 'name', 'driver', 'label']);
+const PRUNE_KEYS = new Set(['all', 'label', 'label!']);
+
+/** The volumes, in Docker's documents and with its events; one that a container has is kept. */
+export function volumesOf(context: EngineContext): Volumes {
+  const { volumes: store } = context.options;
+  const { jobs } = context;
+  const isUsed = (name: string): boolean => context.containers.ofVolume(name).size > 0;
+  const drop = async (name: string): Promise<void> => {
+    await store.remove(name);
+    context.volumeEvent('destroy', name, {});
+  };
+  return {
+    create: ({ Name, Driver, DriverOpts, Labels }) =>
+      jobs.run('volume.create', Name ?? '', async () =>
+        volumeDocument(
+          await volumesWithEvents(context).create({
+            name: Name === '' ? undefined : Name,
+            driver: Driver || 'local',
+            driverOptions: DriverOpts ?? {},
+            labels: Labels ?? {},
+          }),
+        ),
+      ),
+    list: async filters => {
+      checkFilters(filters, KEYS);
+      const volumes = store.list().filter(volume => matches(filters, volume, isUsed));
+      return { Volumes: volumes.map(volumeDocument), Warnings: null };
+    },
+    inspect: async name => volumeDocument(store.get(name)),
+    remove: (name, force) =>
+      jobs.run('volume.remove', name, async () => {
+        const users = [...context.containers.ofVolume(name)].map(({ id }) => id);
+        if (users.length > 0) throw conflict(`remove ${name}: volume is in use - [${users.join(', ')}]`);
+        try {
+          store.get(name);
+        } catch (error) {
+          if (force) return;
+          throw error;
+        }
+        await drop(name);
+      }),
+    prune: filters =>
+      jobs.run('volume.prune', '', async () => {
+        checkFilters(filters, PRUNE_KEYS);
+        const all = booleanFilter(filters, 'all', false);
+        const deleted: string[] = [];
+        for (const { name, anonymous, labels } of [...store.list()]) {
+          if (isUsed(name) || (!all && !anonymous) || !matchesPruneLabels(filters, { ...labels })) continue;
+          await drop(name);
+          deleted.push(name);
+        }
+        context.events.publish('volume', 'prune', '', { reclaimed: '0' });
+        return { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: 0 };
+      }),
+  };
+}
+
+function matches(filters: Filters, volume: VolumeRecord, isUsed: (name: string) => boolean): boolean {
+  if (!matchesPattern(filters, 'name', volume.name) || !matchesPattern(filters, 'driver', volume.driver)) return false;
+  if (!matchesPairs(filters, 'label', volume.labels)) return false;
+  return !filters.has('dangling') || booleanFilter(filters, 'dangling', false) !== isUsed(volume.name);
+}
+
+export function volumeDocument(volume: VolumeRecord): VolumeDocument {
+  const labels = { ...volume.labels };
+  const options = { ...volume.options };
+  return {
+    CreatedAt: new Date(volume.createdAtMs).toISOString().replace(/\.\d+Z$/, 'Z'),
+    Driver: volume.driver,
+    Labels: Object.keys(labels).length === 0 ? null : labels,
+    Mountpoint: volume.mountpoint,
+    Name: volume.name,
+    Options: Object.keys(options).length === 0 ? null : options,
+    Scope: 'local',
+  };
+}

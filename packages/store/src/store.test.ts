@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { StateStore } from './store.ts';
+
+const migration = { room: 'test', statements: ['CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE) STRICT'] };
+
+const insert = (name: string) => (db: { prepare(sql: string): { run(...values: string[]): unknown } }) => {
+  db.prepare('INSERT INTO t (name) VALUES (?)').run(name);
+};
+
+const names = (store: StateStore) =>
+  store
+    .statement('SELECT name FROM t ORDER BY id')
+    .all()
+    .map(row => row.name);
+
+test('writes of one tick share a commit, and one that fails takes nothing of the others with it', async () => {
+  using store = new StateStore(':memory:');
+  store.migrate(migration);
+  const results = await Promise.allSettled(
+    ['a', 'b', 'a', 'c'].map((name, i) => store.write(insert(name), { durable: i !== 3 })),
+  );
+  assert.deepEqual(
+    results.map(result => result.status),
+    ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+  );
+  assert.deepEqual(names(store), ['a', 'b', 'c']);
+});
+
+test('what was written, durable or not, is there after the store is opened again', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-store-'));
+  try {
+    {
+      using store = new StateStore(join(folder, 'state.db'));
+      store.migrate(migration);
+      await store.write(insert('kept'));
+      await store.write(insert('volatile'), { durable: false });
+      await store.write(insert('kept too'));
+    }
+    using store = new StateStore(join(folder, 'state.db'));
+    store.migrate(migration);
+    assert.deepEqual(names(store), ['kept', 'volatile', 'kept too']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a store of a newer Gantry is refused', () => {
+  using store = new StateStore(':memory:');
+  store.migrate({ room: 'test', statements: ['CREATE TABLE a (x) ', 'CREATE TABLE b (x)'] });
+  assert.throws(() => store.migrate({ room: 'test', statements: ['CREATE TABLE a (x)'] }), /has schema 2/);
+});
