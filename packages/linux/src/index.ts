@@ -13,6 +13,7 @@ export { deviceNumber, splitDeviceNumber } from './device-number.ts';
 export { describeErrno, errnoName, SystemCallError } from './ffi.ts';
 export * as file from './file.ts';
 export { closeDescriptor, duplicate, owned, pidfdOpen, pidfdSendSignal } from './file-descriptor.ts';
+export { lockFile } from './file-lock.ts';
 export { openInRoot, readFileInRoot, resolveInRoot, statInRoot } from './in-root.ts';
 export { ipBytes, ipText } from './ip-address.ts';
 export {

@@ -38,7 +38,7 @@ export function hijack(call: Call): Hijacked {
     connection: connectionOf(socket, head),
     write: data => new Promise((resolve, reject) => socket.write(data, error => (error ? reject(error) : resolve()))),
     end: data => {
-      if (socket.writable) socket.end(data);
+      if (socket.writable) socket.end(data ?? '');
       else socket.destroy();
     },
   };

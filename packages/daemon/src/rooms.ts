@@ -1,0 +1,126 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { newestVersion, oldestVersion } from '@gantry/api';
+import { type Engine, findKernelFeatures, openEngine } from '@gantry/engine';
+import { openImageStore, seedImages } from '@gantry/images';
+import { cgroup, mountRoot } from '@gantry/linux';
+import { openNetworkStack } from '@gantry/network';
+import { adoptShim, startLauncher } from '@gantry/runtime';
+import { StateStore } from '@gantry/store';
+import { openVolumeStore } from '@gantry/volumes';
+import type { DaemonConfig } from './config/config.ts';
+import { engineId, readBuild } from './identity.ts';
+import type { Log } from './log.ts';
+
+/**
+ * Opens the rooms of the house from the bottom up, and gives the engine on top of them.
+ * `current` gives the settings as they are now, for those that a reload may change.
+ * What was opened is pushed on `opened`, which closes it in reverse.
+ */
+export async function openRooms(current: () => DaemonConfig, log: Log, opened: AsyncDisposableStack): Promise<Engine> {
+  const config = current();
+  const { dataRoot, execRoot } = config;
+  const warn = (message: string, error?: unknown): void => log.warn(message, error);
+  const store = opened.use(new StateStore(join(dataRoot, 'state.db')));
+  const launcher = opened.use(await startLauncher({ onExit: why => log.error(`the launcher ended: ${why}`) }));
+  const cgroupLayout = cgroup.detectCgroupLayout();
+  const [images, networks, volumes] = await Promise.all([
+    openImageStore({
+      dataRoot,
+      store,
+      warn,
+      storageDriver: config.storageDriver,
+      insecureRegistries: () => current().insecureRegistries,
+      registryMirrors: () => current().registryMirrors,
+      maxConcurrentDownloads: config.maxConcurrentDownloads,
+    }).then(rooms => opened.use(rooms)),
+    openNetworkStack({
+      store,
+      launcher,
+      warn,
+      runDir: join(execRoot, 'network'),
+      bridge: config.bridge,
+      bip: config.bip,
+      iptables: config.iptables,
+      ipForward: config.ipForward,
+      defaultAddressPools: config.defaultAddressPools,
+    }).then(stack => opened.use(stack)),
+    openVolumeStore({ root: join(dataRoot, 'volumes'), store }),
+  ]);
+  await seedImages(images, warn);
+  return opened.use(
+    await openEngine({
+      dataRoot,
+      execRoot,
+      store,
+      launcher,
+      images,
+      networks,
+      volumes,
+      cgroup: cgroupLayout,
+      adoptShim,
+      mountRoot,
+      log: (message, error) => (error === undefined ? log.info(message) : log.warn(message, error)),
+      daemon: daemonInfo(current),
+      defaults: {
+        hostname: hostname(),
+        ulimits: config.ulimits,
+        shmSizeBytes: config.shmSizeBytes,
+        init: config.init,
+        initPath: config.initPath,
+        cgroupParent: config.cgroupParent,
+        ipcMode: config.defaultIpcMode,
+        cgroupnsMode: config.defaultCgroupnsMode ?? (cgroupLayout.version === 2 ? 'private' : 'host'),
+        dns: config.dns,
+        dnsSearch: config.dnsSearch,
+        dnsOptions: config.dnsOptions,
+        hostGatewayIps: config.hostGatewayIps,
+        logDriver: config.logDriver,
+        logOptions: config.logOptions,
+        runtimes: ['runc'],
+        defaultRuntime: 'runc',
+        seccompProfile: config.seccompProfile,
+        noNewPrivileges: config.noNewPrivileges,
+        kernel: findKernelFeatures(cgroupLayout),
+      },
+    }),
+  );
+}
+
+/** What `info` says; read through getters where a reload may change it. */
+function daemonInfo(current: () => DaemonConfig): Parameters<typeof openEngine>[0]['daemon'] {
+  const { dataRoot, iptables } = current();
+  return {
+    id: engineId(dataRoot),
+    ...readBuild(),
+    apiVersion: newestVersion,
+    minApiVersion: oldestVersion,
+    experimental: false,
+    firewall: iptables ? 'nftables' : 'none',
+    warnings: [],
+    get labels() {
+      return current().labels;
+    },
+    get debug() {
+      return current().debug;
+    },
+    get liveRestore() {
+      return current().liveRestore;
+    },
+    get httpProxy() {
+      return current().httpProxy;
+    },
+    get httpsProxy() {
+      return current().httpsProxy;
+    },
+    get noProxy() {
+      return current().noProxy;
+    },
+    get insecureRegistries() {
+      return current().insecureRegistries;
+    },
+    get registryMirrors() {
+      return current().registryMirrors;
+    },
+  };
+}
