@@ -1,0 +1,84 @@
+import type { Command } from '../command.ts';
+
+export type Entry = {
+  readonly summary: string;
+  /** All the spellings, the one under `container` or `image` first. */
+  readonly spellings: readonly string[];
+  load(): Promise<{ readonly command: Command }>;
+};
+
+const entry = (summary: string, spellings: string, load: () => Promise<{ readonly command: Command }>): Entry => ({
+  summary,
+  spellings: spellings.split(', '),
+  load,
+});
+
+/** Every command of the first level; its file is loaded when it is used. */
+export const entries: readonly Entry[] = [
+  entry('Create and run a new container from an image', 'container run, run', () => import('./run.ts')),
+  entry('Execute a command in a running container', 'container exec, exec', () => import('./exec.ts')),
+  entry('List containers', 'container ls, container list, container ps, ps', () => import('./ps.ts')),
+  entry('Download an image from a registry', 'image pull, pull', () => import('./pull.ts')),
+  entry('List images', 'image ls, image list, images', () => import('./images.ts')),
+  entry('Show the Gantry version information', 'version', () => import('./version.ts')),
+  entry('Display system-wide information', 'system info, info', () => import('./info.ts')),
+  entry(
+    'Attach local standard input, output, and error streams to a running container',
+    'container attach, attach',
+    () => import('./attach.ts'),
+  ),
+  entry('Create a new container', 'container create, create', () => import('./create.ts')),
+  entry('Run the engine, or stop the one that runs', 'daemon', () => import('./daemon.ts')),
+  entry('Get real time events from the server', 'system events, events', () => import('./events.ts')),
+  entry(
+    'Import the contents from a tarball to create a filesystem image',
+    'image import, import',
+    () => import('./import.ts'),
+  ),
+  entry('Return low-level information on Docker objects', 'inspect', () => import('./inspect.ts')),
+  entry('Kill one or more running containers', 'container kill, kill', () => import('./kill.ts')),
+  entry('Load an image from a tar archive or STDIN', 'image load, load', () => import('./load.ts')),
+  entry('Fetch the logs of a container', 'container logs, logs', () => import('./logs.ts')),
+  entry('Pause all processes within one or more containers', 'container pause, pause', () => import('./pause.ts')),
+  entry(
+    'List port mappings or a specific mapping for the container',
+    'container port, port',
+    () => import('./port.ts'),
+  ),
+  entry('Rename a container', 'container rename, rename', () => import('./rename.ts')),
+  entry('Restart one or more containers', 'container restart, restart', () => import('./restart.ts')),
+  entry('Remove one or more containers', 'container rm, container remove, rm', () => import('./rm.ts')),
+  entry('Remove one or more images', 'image rm, image remove, rmi', () => import('./rmi.ts')),
+  entry(
+    'Save one or more images to a tar archive (streamed to STDOUT by default)',
+    'image save, save',
+    () => import('./save.ts'),
+  ),
+  entry('Start one or more stopped containers', 'container start, start', () => import('./start.ts')),
+  entry('Stop one or more running containers', 'container stop, stop', () => import('./stop.ts')),
+  entry('Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE', 'image tag, tag', () => import('./tag.ts')),
+  entry('Display the running processes of a container', 'container top, top', () => import('./top.ts')),
+  entry(
+    'Unpause all processes within one or more containers',
+    'container unpause, unpause',
+    () => import('./unpause.ts'),
+  ),
+  entry(
+    'Block until one or more containers stop, then print their exit codes',
+    'container wait, wait',
+    () => import('./wait.ts'),
+  ),
+  entry(
+    'Display detailed information on one or more containers',
+    'container inspect',
+    () => import('./container-inspect.ts'),
+  ),
+  entry('Display detailed information on one or more images', 'image inspect', () => import('./image-inspect.ts')),
+];
+
+/** The nouns that hold commands, and what they are for. */
+export const nouns: ReadonlyMap<string, string> = new Map([
+  ['container', 'Manage containers'],
+  ['image', 'Manage images'],
+  ['system', 'Manage Gantry'],
+]);

@@ -1,0 +1,14 @@
+import { type Command, exactly } from '../command.ts';
+import { ExitError } from '../errors.ts';
+
+export const command: Command = {
+  usage: 'CONTAINER NEW_NAME',
+  arity: exactly(2),
+  flags: [],
+  async run(context, values) {
+    const [name = '', newName = ''] = values.args.map(arg => arg.trim());
+    if (name === '' || newName === '') throw new ExitError(1, 'Error: Neither old nor new names may be empty');
+    await (await context.engine()).containers.rename(name, newName);
+    return 0;
+  },
+};

@@ -1,0 +1,20 @@
+/** A command line that is wrong: answered with the usage line; status 125 as in Docker's command. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Too few or too many arguments: the usage line and status 1. */
+export class ArgumentsError extends Error {
+  override readonly name = 'ArgumentsError';
+}
+
+/** Ends the command with a status; a message is printed when it is not empty. */
+export class ExitError extends Error {
+  override readonly name = 'ExitError';
+  readonly status: number;
+
+  constructor(status: number, message = '') {
+    super(message);
+    this.status = status;
+  }
+}

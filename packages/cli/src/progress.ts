@@ -1,0 +1,74 @@
+import type { ProgressMessage } from '@gantry/client';
+import { ExitError } from './errors.ts';
+import { humanSize } from './render/units.ts';
+
+type Terminal = NodeJS.WriteStream | undefined;
+
+/**
+ * Shows the progress of pull, push, load and import: in a terminal one line an id that is redrawn, else one line a message,
+ * without the bars.
+ * @throws ExitError with the engine's text when the stream ends in an error
+ */
+export async function showProgress(
+  messages: AsyncIterable<ProgressMessage>,
+  out: NodeJS.WriteStream,
+  onAux: (aux: unknown) => void = () => {},
+): Promise<void> {
+  const terminal: Terminal = out.isTTY ? out : undefined;
+  const rows = new Map<string, number>();
+  let below = 0; // lines under the first row
+  for await (const message of messages) {
+    if (message.aux !== undefined && message.aux !== null) {
+      onAux(message.aux);
+      continue;
+    }
+    const failed = message.errorDetail?.message ?? message.error;
+    if (failed) throw new ExitError(1, failed);
+    const line = progressLine(message, terminal?.columns ?? 0);
+    if (!terminal) {
+      if (message.stream !== undefined && message.stream !== '') out.write(message.stream);
+      else if (!hasBar(message)) out.write(`${line}\n`);
+      continue;
+    }
+    if (message.id === undefined || message.id === '' || !(message.progressDetail || message.progress)) {
+      if (message.stream !== undefined && message.stream !== '') out.write(`${message.stream}`);
+      else out.write(`${line}\n`);
+      rows.clear();
+      below = 0;
+      continue;
+    }
+    const row = rows.get(message.id);
+    if (row === undefined) {
+      rows.set(message.id, below++);
+      out.write(`\x1b[2K\r${line}\n`);
+    } else {
+      const up = below - row;
+      out.write(`\x1b[${up}A\x1b[2K\r${line}\r\x1b[${up}B`);
+    }
+  }
+}
+
+function hasBar(message: ProgressMessage): boolean {
+  const { current = 0, total = 0 } = message.progressDetail ?? {};
+  return current > 0 || total > 0 || Boolean(message.progress);
+}
+
+function progressLine(message: ProgressMessage, width: number): string {
+  const id = message.id ? `${message.id}: ` : '';
+  const bar = progressBar(message, width);
+  return `${id}${message.status ?? ''}${bar === '' ? '' : ` ${bar}`}`;
+}
+
+/** `[=====>     ]  1.5MB/3MB`. */
+function progressBar({ progressDetail, progress }: ProgressMessage, width: number): string {
+  if (!progressDetail) return progress ?? '';
+  const { current = 0, total = 0, units } = progressDetail;
+  if (current <= 0 && total <= 0) return '';
+  const counts = units !== undefined && units !== '';
+  const size = (value: number) => (counts ? `${value} ${units}` : humanSize(value));
+  if (total <= 0) return size(current).padStart(8);
+  const parts = Math.min(50, Math.trunc((current / total) * 50));
+  const bar = width > 110 ? `[${'='.repeat(parts)}>${' '.repeat(50 - parts)}] ` : '';
+  const numbers = current > total ? size(current).padStart(8) : `${size(current).padStart(8)}/${size(total)}`;
+  return `${bar}${numbers}`;
+}

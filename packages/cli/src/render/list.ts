@@ -1,0 +1,69 @@
+import { ExitError } from '../errors.ts';
+import { compileTemplate, type Template, TemplateError } from '../template/execute.ts';
+import { toJson } from '../template/values.ts';
+import { alignColumns } from './columns.ts';
+
+export type Row = Readonly<Record<string, unknown>>;
+
+export type ListFormat = {
+  /** What --format says; undefined when it is not given. */
+  readonly format: string | undefined;
+  readonly quiet: boolean;
+  /** The table shown without --format, with the word `table` and the columns. */
+  readonly table: string;
+  /** The template shown with --quiet. */
+  readonly quietTemplate: string;
+  /** The template shown with `--format raw`. */
+  readonly raw?: string;
+  /** A column's title by field. */
+  readonly headers: Row;
+  /** Go's name of the row's type, for messages. */
+  readonly typeName: string;
+};
+
+/** A list as text: a table, one JSON document a row, or a template's output. @throws ExitError for a broken template */
+export function renderList(rows: readonly Row[], list: ListFormat): string {
+  const format = list.format ?? 'table';
+  if (format === 'json' || format === '{{json .}}') {
+    return rows.map(row => `${toJson(sorted(row), true)}\n`).join('');
+  }
+  const words = /^table\b(.*)$/s.exec(format);
+  let source = words ? words[1]?.trim() || (list.quiet ? list.quietTemplate : list.table) : format;
+  if (format === 'raw' && list.raw !== undefined) source = list.quiet ? `${list.quietTemplate}` : list.raw;
+  else if (words && list.quiet) source = list.quietTemplate;
+  source = source.replaceAll('\\t', '\t').replaceAll('\\n', '\n');
+  const template = compile(source);
+  const withHeader = words && !list.quiet;
+  const header = withHeader ? `${run(template, headerRow(list), list.typeName)}\n` : '';
+  const body = rows.map(row => `${run(template, row, list.typeName)}\n`).join('');
+  return words ? alignColumns(header + body) : body;
+}
+
+/** Parses a template for --format. @throws ExitError with Docker's words */
+export function compile(source: string): Template {
+  try {
+    return compileTemplate(source);
+  } catch (error) {
+    if (error instanceof TemplateError) throw new ExitError(1, `failed to parse template: ${error.message}`);
+    throw error;
+  }
+}
+
+function run(template: Template, row: Row, typeName: string): string {
+  try {
+    return template(row, { typeName });
+  } catch (error) {
+    if (error instanceof TemplateError) throw new ExitError(1, `failed to execute template: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Stands for every field: its title, else the field's name in capitals. */
+function headerRow(list: ListFormat): Row {
+  return Object.fromEntries(Object.entries(list.headers));
+}
+
+function sorted(row: Row): Row {
+  const pairs = Object.entries(row).filter(([, value]) => typeof value !== 'function');
+  return Object.fromEntries(pairs.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
