@@ -78,7 +78,8 @@ function hostSide(endpoint: Endpoint, interfaceName: string, context: EndpointCo
 }
 
 function containerSide(endpoint: Endpoint, interfaceName: string, context: EndpointContext): readonly Step[] {
-  const index = context.containerLinkIndex;
+  const place = Number(/\d+$/.exec(interfaceName)?.[0] ?? 0);
+  const index = context.containerLinkIndex + place;
   const { ipv4 } = endpoint;
   return [
     routeStep([
@@ -92,7 +93,8 @@ function containerSide(endpoint: Endpoint, interfaceName: string, context: Endpo
       : []),
     routeStep([
       netlink.setLink({ index }, { up: true }),
-      ...(ipv4 ? [netlink.addRoute({ family: 4, gateway: ipv4.gateway, linkIndex: index })] : []),
+      // The first network leads to the world.
+      ...(ipv4 && place === 0 ? [netlink.addRoute({ family: 4, gateway: ipv4.gateway, linkIndex: index })] : []),
     ]),
   ];
 }

@@ -24,4 +24,7 @@ export interface NetworkDriver {
   adopt(network: NetworkRecord, endpoint: Endpoint): void;
   /** Removes what no endpoint owns and restores what is missing. */
   reconcile(): Promise<void>;
+  /** Repairs what other programs broke since the last call; costs next to nothing when they did nothing. */
+  check(): Promise<void>;
+  close(): void;
 }

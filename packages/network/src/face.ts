@@ -95,6 +95,7 @@ export interface NetworkStack extends AsyncDisposable {
     readonly containerName?: string;
     readonly macAddress: string | undefined;
     readonly ipv4Address: string | undefined;
+    /** `eth0` for the container's first network, `eth1` for its second, in the order of their parent steps. */
     readonly interfaceName: string;
     readonly ports: readonly PortRequest[];
   }): Promise<NetworkAttachment>;

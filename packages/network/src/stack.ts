@@ -15,6 +15,9 @@ import { PortTable } from './ports.ts';
 import { openNetworkRecords } from './records.ts';
 import { sysctlStep } from './step.ts';
 
+/** How soon rules are repaired that another program (dockerd, firewalld, ufw) flushed or shadowed, while no container starts. */
+const CHECK_MS = 10_000;
+
 /**
  * Opens the networks of one daemon: makes the default ones on first use, and the default bridge when it is missing.
  * Closing leaves bridge, rules and containers as they are.
@@ -41,7 +44,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       pools: options.defaultAddressPools.length > 0 ? options.defaultAddressPools : DEFAULT_POOLS,
       bip: options.bip,
       ports,
-      firewall: options.iptables ? openFirewall({ bridge: options.bridge, run }) : undefined,
+      firewall: options.iptables ? openFirewall({ bridge: options.bridge, run, warn }) : undefined,
       ipv6,
       containerLinkIndex: firstIndexInNewNamespace(readHostView().links),
       bridgeNetfilter: hasBridgeNetfilter(),
@@ -88,6 +91,13 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     );
   };
 
+  const check = (): void => {
+    for (const driver of drivers.values()) {
+      driver.check().catch(error => warn('repairing rules that another program changed', error));
+    }
+  };
+  const timer = setInterval(check, CHECK_MS).unref();
+
   return {
     list: () => [...networks.values()],
     get,
@@ -95,6 +105,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       const network = get(request.networkId);
       const attachment = await driverOf(network).attach(network, request);
       endpoints.get(network.id)?.set(attachment.endpoint.id, attachment.endpoint);
+      check();
       return attachment;
     },
     async detach(endpoint) {
@@ -113,7 +124,10 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     async reconcile() {
       for (const driver of drivers.values()) await driver.reconcile();
     },
-    async [Symbol.asyncDispose]() {},
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      for (const driver of drivers.values()) driver.close();
+    },
   };
 }
 

@@ -15,6 +15,8 @@ const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
+const NETLINK_ADD_MEMBERSHIP = 1;
+const MSG_DONTWAIT = 0x40;
 const RECEIVE_BYTES = 65536;
 const TIMEOUT_SECONDS = 5;
 
@@ -62,6 +64,30 @@ export class NetlinkSocket implements Disposable {
     }
     if (failed !== 0) throw new SystemCallError('netlink', failed);
     return answers;
+  }
+
+  /** Joins a multicast group, whose events `events` returns. */
+  subscribe(group: number): void {
+    const number = Buffer.alloc(4);
+    number.writeUInt32LE(group, 0);
+    check(setsockoptCall(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, number, 4), 'setsockopt', `group ${group}`);
+  }
+
+  /** The events that wait, without waiting for any; undefined when there were more than the socket holds. */
+  events(): ParsedMessage[] | undefined {
+    const events: ParsedMessage[] = [];
+    let lost = false;
+    for (;;) {
+      try {
+        const length = check(recvCall(this.#fd, this.#buffer, this.#buffer.length, MSG_DONTWAIT), 'recv', 'netlink');
+        events.push(...parseMessages(Buffer.from(this.#buffer.subarray(0, length))));
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error;
+        if (error.code === 'ENOBUFS') lost = true;
+        else if (error.code === 'EAGAIN') return lost ? undefined : events;
+        else throw error;
+      }
+    }
   }
 
   [Symbol.dispose](): void {

@@ -17,7 +17,16 @@ export {
 } from './expression.ts';
 export * from './match.ts';
 export { Family, type FamilyNumber, transaction } from './message.ts';
-export { parseChain, parseElements, parseRule, type ReadChain, type ReadElement, type ReadRule } from './read.ts';
+export {
+  parseChain,
+  parseElements,
+  parseEvent,
+  parseRule,
+  type ReadChain,
+  type ReadElement,
+  type ReadRule,
+  type RulesetEvent,
+} from './read.ts';
 export { addRule, deleteRule, getRules, type RuleOptions } from './rule.ts';
 export { addElements, addSet, deleteElements, getElements, type SetDefinition, type SetElement } from './set.ts';
 export { addChain, addTable, type BaseChain, deleteTable, getChains, getTables, Hook, type Table } from './table.ts';

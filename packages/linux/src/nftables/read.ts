@@ -32,7 +32,11 @@ export type ReadRule = {
   readonly chain: string;
   readonly handle: bigint;
   readonly comment: string;
+  /** It has no condition and returns to the calling chain. */
+  readonly returns: boolean;
 };
+
+const RETURN = -5;
 
 export function parseRule(message: ParsedMessage): ReadRule | undefined {
   if (message.type !== ((NFTABLES << 8) | NftMessage.newRule)) return undefined;
@@ -43,7 +47,31 @@ export function parseRule(message: ParsedMessage): ReadRule | undefined {
     chain: attributeText(attributes.get(2)),
     handle: attributes.get(3)?.readBigUInt64BE(0) ?? 0n,
     comment: data && data[0] === 0 ? attributeText(data.subarray(2)) : '',
+    returns: isReturn(attributes.get(4)),
   };
+}
+
+function isReturn(expressions: Buffer | undefined): boolean {
+  const all = expressions ? attributeList(expressions).map(([, value]) => parseAttributes(value)) : [];
+  const acting = all.filter(expression => attributeText(expression.get(1)) !== 'counter');
+  const [only] = acting;
+  if (acting.length !== 1 || attributeText(only?.get(1)) !== 'immediate') return false;
+  const value = inner(inner(only?.get(2), 2), 2);
+  return value !== undefined && parseAttributes(value).get(1)?.readInt32BE(0) === RETURN;
+}
+
+function inner(value: Buffer | undefined, type: number): Buffer | undefined {
+  return value && parseAttributes(value).get(type);
+}
+
+/** What an event of the kernel is about. */
+export type RulesetEvent = { readonly table: string; readonly kind: 'table' | 'chain' | 'rule' | 'other' };
+
+export function parseEvent(message: ParsedMessage): RulesetEvent | undefined {
+  if (message.type >> 8 !== NFTABLES) return undefined;
+  const type = message.type & 0xff;
+  const kind = type <= 2 ? 'table' : type <= 5 ? 'chain' : type <= 8 ? 'rule' : 'other';
+  return { table: attributeText(parseAttributes(message.payload, HEADER_BYTES).get(1)), kind };
 }
 
 export type ReadElement = { readonly key: Buffer; readonly value: Buffer | undefined };

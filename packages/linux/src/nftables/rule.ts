@@ -3,7 +3,7 @@ import type { Expression } from './expression.ts';
 import { NftMessage, nftMessage } from './message.ts';
 import type { Table } from './table.ts';
 
-const RULE = { table: 1, chain: 2, handle: 3, expressions: 4, userData: 7 } as const;
+const RULE = { table: 1, chain: 2, handle: 3, expressions: 4, position: 6, userData: 7 } as const;
 const LIST_ELEMENT = 1;
 const EXPRESSION = { name: 1, data: 2 } as const;
 const COMMENT = 0;
@@ -13,6 +13,8 @@ export type RuleOptions = {
   readonly comment?: string;
   /** Put it before the chain's rules, not after them. */
   readonly first?: boolean;
+  /** Put it before the rule with this handle. */
+  readonly before?: bigint;
 };
 
 /** Adds a rule to a chain. */
@@ -20,7 +22,7 @@ export function addRule(
   table: Table,
   chain: string,
   expressions: readonly Expression[],
-  { comment, first }: RuleOptions = {},
+  { comment, first, before }: RuleOptions = {},
 ): Message {
   const attributes: Attribute[] = [
     text(RULE.table, table.name),
@@ -31,12 +33,13 @@ export function addRule(
         nest(LIST_ELEMENT, [text(EXPRESSION.name, name), nest(EXPRESSION.data, list)]),
       ),
     ),
+    ...(before === undefined ? [] : [bytes(RULE.position, handleBytes(before))]),
     ...(comment === undefined ? [] : [bytes(RULE.userData, commentData(comment))]),
   ];
   return nftMessage(
     NftMessage.newRule,
     table.family,
-    NetlinkFlag.create | (first ? 0 : NetlinkFlag.append),
+    NetlinkFlag.create | (first || before !== undefined ? 0 : NetlinkFlag.append),
     attributes,
   );
 }
@@ -50,11 +53,11 @@ export function deleteRule(table: Table, chain: string, handle: bigint): Message
   ]);
 }
 
-/** Asks for the rules of a chain. */
-export function getRules(table: Table, chain: string): Message {
+/** Asks for the rules of a chain, or of all chains of a table. */
+export function getRules(table: Table, chain?: string): Message {
   return nftMessage(NftMessage.getRule, table.family, NetlinkFlag.dump, [
     text(RULE.table, table.name),
-    text(RULE.chain, chain),
+    ...(chain === undefined ? [] : [text(RULE.chain, chain)]),
   ]);
 }
 

@@ -56,6 +56,8 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
     return bridge;
   };
 
+  const endpoints = (): Endpoint[] => [...bridges.values()].flatMap(bridge => [...bridge.endpoints.values()]);
+
   const reservePorts = async (request: AttachRequest, endpointId: string): Promise<PublishedPort[]> => {
     for (;;) {
       try {
@@ -151,8 +153,11 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
           .map(link => routeStep([netlink.deleteLink({ name: link.name })], [ENODEV])),
       );
       if (steps.length > 0) await context.run(steps);
-      await context.firewall?.restore([...bridges.values()].flatMap(bridge => [...bridge.endpoints.values()]));
+      await context.firewall?.restore(endpoints());
     },
+
+    check: async () => context.firewall?.check(endpoints),
+    close: () => context.firewall?.close(),
   };
 }
 

@@ -23,5 +23,7 @@ export function hostDriver(): NetworkDriver {
     detach: async () => {},
     adopt: () => {},
     reconcile: async () => {},
+    check: async () => {},
+    close: () => {},
   };
 }

@@ -30,5 +30,7 @@ export function nullDriver(): NetworkDriver {
     detach: async () => {},
     adopt: () => {},
     reconcile: async () => {},
+    check: async () => {},
+    close: () => {},
   };
 }

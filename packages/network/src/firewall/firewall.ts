@@ -2,15 +2,18 @@ import { netlink, nftables as nft, SystemCallError } from '@gantry/linux';
 import type { Launcher, Step } from '@gantry/runtime';
 import type { Endpoint } from '../face.ts';
 import { sysctlStep } from '../step.ts';
+import { foreignMessages } from './foreign.ts';
 import {
   type FirewallBridge,
   type PortElements,
   portElements,
   portMessages,
+  RULE_COUNT,
   Sets,
   tableMessages,
   tableOf,
 } from './rules.ts';
+import { watchRuleset } from './watch.ts';
 
 /** The rules of one daemon: one table, in which a published port is one element of a map. */
 export interface Firewall {
@@ -20,20 +23,36 @@ export interface Firewall {
   addPorts(endpoint: Endpoint): readonly Step[];
   /** Steps that undo `addPorts`, also when it never ran. */
   removePorts(endpoint: Endpoint): readonly Step[];
-  /** Makes the table what it must be with these endpoints, whatever has become of it. */
+  /** Makes the table what it must be with these endpoints, and our rules in foreign chains, whatever has become of them. */
   restore(endpoints: readonly Endpoint[]): Promise<void>;
+  /**
+   * Looks whether others changed the host's rules since the last call, and repairs what that broke.
+   * Microseconds when nothing changed.
+   */
+  check(endpoints: () => readonly Endpoint[]): Promise<void>;
+  close(): void;
 }
 
 export type FirewallOptions = {
   /** The default bridge, after which the table is named. */
   readonly bridge: string;
   readonly run: Launcher['run'];
+  readonly warn: (message: string, error?: unknown) => void;
 };
 
-/** Rules in nf_tables; the foreign tables of the host are not touched here. */
-export function openFirewall({ bridge: defaultBridge, run }: FirewallOptions): Firewall {
+/** Rules in nf_tables. */
+export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptions): Firewall {
   const table = tableOf(defaultBridge);
   const bridges = new Map<string, FirewallBridge>();
+  const watch = watchRuleset();
+
+  const admit = async (): Promise<void> => {
+    const messages = foreignMessages(table, [...bridges.keys()]);
+    if (messages.length === 0) return;
+    await run([nftStep(messages)]).catch(error =>
+      warn('letting packets pass the forward chain of another program', error),
+    );
+  };
 
   const write = async (elements: PortElements): Promise<void> => {
     await run([
@@ -41,6 +60,7 @@ export function openFirewall({ bridge: defaultBridge, run }: FirewallOptions): F
       ...[...bridges.keys()].map(name => sysctlStep(`net/ipv4/conf/${name}/route_localnet`, '1', [2])),
       nftStep(tableMessages(table, [...bridges.values()], elements)),
     ]);
+    await admit();
   };
 
   return {
@@ -64,6 +84,12 @@ export function openFirewall({ bridge: defaultBridge, run }: FirewallOptions): F
     async restore(endpoints) {
       await write(portElements(endpoints));
     },
+    async check(endpoints) {
+      if (!watch.changed()) return;
+      if (isWhole(table)) await admit();
+      else await write(portElements(endpoints()));
+    },
+    close: () => watch[Symbol.dispose](),
   };
 }
 
@@ -76,6 +102,17 @@ function nftStep(messages: readonly netlink.Message[], ignore?: readonly number[
     message: nft.transaction(messages),
     ...(ignore ? { ignore } : {}),
   };
+}
+
+/** Whether our table has all its rules; their elements are taken on trust. */
+function isWhole(table: nft.Table): boolean {
+  using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.netfilter);
+  try {
+    return socket.request([nft.getRules(table)]).length === RULE_COUNT;
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errno === ENOENT) return false;
+    throw error;
+  }
 }
 
 function readPortElements(table: nft.Table): PortElements {

@@ -120,6 +120,9 @@ function ruleMessages(table: nft.Table): netlink.Message[] {
   ];
 }
 
+/** How many rules a whole table has. */
+export const RULE_COUNT = ruleMessages({ family: nft.Family.inet, name: '' }).length;
+
 function bridgeMessages(table: nft.Table, bridges: readonly FirewallBridge[]): netlink.Message[] {
   const names = bridges.map(({ name }) => ({ key: nft.linkName(name) }));
   const pairs = bridges
