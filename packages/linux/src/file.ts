@@ -54,6 +54,7 @@ const fchownatFn = libc('int fchownat(int dir, const void *name, uint32_t uid, u
 const fchmodFn = libc('int fchmod(int fd, uint32_t mode)');
 const fchmodatFn = libc('int fchmodat(int dir, const void *name, uint32_t mode, int flags)');
 const utimensatFn = libc('int utimensat(int dir, const void *name, const void *times, int flags)');
+const futimensFn = libc('int futimens(int fd, const void *times)');
 const statxFn = libc('int statx(int dir, const void *name, int flags, uint32_t mask, void *out)');
 const lsetxattrFn = libc(
   'int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
@@ -231,8 +232,8 @@ function packTime(time: FileTime, at: number): void {
 export function setTimesAt(dir: number, name: ByteString, access: FileTime, modification: FileTime): void {
   packTime(access, 0);
   packTime(modification, 16);
-  const target = name === '' ? null : first(name, 'utimensat');
-  must(utimensatFn(dir, target, times, name === '' ? 0 : AT_SYMLINK_NOFOLLOW), 'utimensat', name);
+  if (name === '') check(futimensFn(dir, times), 'futimens');
+  else must(utimensatFn(dir, first(name, 'utimensat'), times, AT_SYMLINK_NOFOLLOW), 'utimensat', name);
 }
 
 export type FileStatus = {
@@ -281,9 +282,9 @@ export function statusAt(dir: number, name: ByteString): FileStatus | undefined 
   };
 }
 
-/** A path by which calls that know no descriptors reach `name` in `dir` without walking through links. */
+/** A path by which calls that know no descriptors reach `name` in `dir`, or the directory itself when the name is empty, without walking through links. */
 export function pathAt(dir: number, name: ByteString): ByteString {
-  return name === '' ? `/proc/self/fd/${dir}` : `/proc/self/fd/${dir}/${name}`;
+  return `/proc/self/fd/${dir}/${name === '' ? '.' : name}`;
 }
 
 /** Sets an extended attribute of an open file. Returns 0, or the negated errno. */
@@ -361,5 +362,70 @@ export function tryOverlay(lower: string, upper: string, work: string): number {
     return attempt(fsconfigFn(FSCONFIG, fd, 6, null, null, 0));
   } finally {
     closeFn(fd);
+  }
+}
+
+const GETDENTS64 = process.arch === 'arm64' ? 61 : 217;
+const getdentsFn = libc('long syscall(long number, long fd, void *entries, long size)');
+
+/** The names in an open directory (not O_PATH), without `.` and `..`; reads on from its position. @throws SystemCallError */
+export function directoryNames(fd: number): ByteString[] {
+  const entries = Buffer.allocUnsafe(65536);
+  const names: ByteString[] = [];
+  for (;;) {
+    const length = check(getdentsFn(GETDENTS64, fd, entries, entries.length), 'getdents64');
+    if (length === 0) return names;
+    for (let at = 0; at < length; at += entries.readUInt16LE(at + 16)) {
+      const name = entries.toString('latin1', at + 19, entries.indexOf(0, at + 19));
+      if (name !== '.' && name !== '..') names.push(name);
+    }
+  }
+}
+
+const copyRangeFn = libc(
+  'long copy_file_range(int from, void *fromAt, int to, void *toAt, size_t length, uint32_t flags)',
+);
+const lseekFn = libc('int64_t lseek(int fd, int64_t offset, int whence)');
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const SEEK_SET = 0;
+const COPY_STEP = 64 * 1024 * 1024;
+
+/** Copies a whole file into an empty one, keeping its holes. @throws SystemCallError */
+export function copyContents(from: number, to: number): void {
+  const size = statusAt(from, '')?.sizeBytes ?? 0;
+  for (let at = 0; at < size; ) {
+    const data = attempt(lseekFn(from, at, SEEK_DATA));
+    if (data === -constants.errno.ENXIO) break;
+    const start = data < 0 ? at : data;
+    const hole = data < 0 ? size : attempt(lseekFn(from, start, SEEK_HOLE));
+    at = hole < 0 ? size : hole;
+    copyRange(from, to, start, at);
+  }
+  setLength(to, size);
+}
+
+function copyRange(from: number, to: number, start: number, end: number): void {
+  check(lseekFn(from, start, SEEK_SET), 'lseek');
+  check(lseekFn(to, start, SEEK_SET), 'lseek');
+  for (let done = start; done < end; ) {
+    const n = attempt(copyRangeFn(from, null, to, null, Math.min(COPY_STEP, end - done), 0));
+    if (n === 0) return;
+    if (n < 0) {
+      copyByHand(from, to, done, end);
+      return;
+    }
+    done += n;
+  }
+}
+
+/** For file systems that cannot copy in the kernel (EXDEV, EINVAL, EOPNOTSUPP). */
+function copyByHand(from: number, to: number, start: number, end: number): void {
+  const piece = Buffer.allocUnsafe(256 * 1024);
+  for (let at = start; at < end; ) {
+    const n = readAt(from, piece.subarray(0, Math.min(piece.length, end - at)), at);
+    if (n === 0) return;
+    writeAllAt(to, piece.subarray(0, n), at);
+    at += n;
   }
 }

@@ -1,0 +1,93 @@
+import { mkdir } from 'node:fs/promises';
+import { notImplemented } from '@gantry/errors';
+import type { StateStore } from '@gantry/store';
+import { importImage } from './archive/import.ts';
+import { loadImages } from './archive/load.ts';
+import { saveImages } from './archive/save.ts';
+import type { ImageStore } from './face.ts';
+import { seedArchive } from './seed.ts';
+import { openDriver } from './storage/open-driver.ts';
+import { BlobStore } from './store/blobs.ts';
+import { ImageDatabase } from './store/database.ts';
+import { ImageRepository } from './store/image-repository.ts';
+import { LayerStore } from './store/layer-store.ts';
+import { Workers } from './worker/workers.ts';
+
+export type ImageStoreOptions = {
+  /** Directory that the images own. */
+  readonly root: string;
+  readonly runDir: string;
+  readonly store: StateStore;
+  /** `overlay2` or `vfs`; the one used before, or the first that works, when not given. */
+  readonly storageDriver?: string;
+  readonly registries?: { readonly insecure: readonly string[]; readonly mirrors: readonly string[] };
+  /** Layers of one pull that are fetched at the same time; 3 when not given. */
+  readonly maxConcurrentDownloads?: number;
+};
+
+const THREADS = 4;
+
+/** Opens the image store below `root`, and removes what an earlier process left unfinished there. */
+export async function openImageStore(options: ImageStoreOptions): Promise<ImageStore> {
+  const { root, store } = options;
+  await mkdir(root, { recursive: true, mode: 0o711 });
+  const workers = new Workers(THREADS);
+  const previous = ImageDatabase.prepare(store);
+  const driver = await openDriver(root, workers, { wanted: options.storageDriver, previous });
+  const database = new ImageDatabase(store, driver.name);
+  const blobs = await BlobStore.open(root);
+  const layers = new LayerStore(driver, workers, database);
+  await layers.recover();
+  await blobs.sweep(database.documents());
+  const images = new ImageRepository(root, database, blobs, layers);
+  await layers.sweep();
+
+  const lowerOf = (imageId: string): string[] => database.imageLayers(imageId).map(layer => layer.folder);
+
+  return {
+    driver: driver.name,
+    driverStatus: () => driver.status,
+    list: () => images.list(),
+    get: ref => images.get(ref),
+    tag: (imageId, reference) => images.tag(imageId, reference),
+    untag: reference => images.untag(reference),
+    delete: (imageId, deleteOptions) => images.delete(imageId, deleteOptions),
+    pull: async () => {
+      throw notImplemented('pull');
+    },
+    load: (archive, progress, signal) => loadImages(images, archive, progress, signal),
+    import: (source, importOptions, signal) => importImage(images, source, importOptions, signal),
+    save: async (refs, signal) => saveImages(images, refs, signal),
+
+    async createContainerLayer(containerId, imageId, layerOptions) {
+      const below = database.imageLayers(imageId);
+      using _ = layers.pin(below.map(layer => layer.key));
+      await driver.createContainer(
+        containerId,
+        below.map(layer => layer.folder),
+        layerOptions,
+      );
+    },
+    containerRoot: containerId => driver.containerRoot(containerId),
+    graphDriverData: containerId => ({ ID: containerId, ...driver.containerData(containerId) }),
+    imageGraphDriverData: imageId => driver.layersData(lowerOf(imageId)),
+    layers: imageId =>
+      database.imageLayers(imageId).map(({ chainId, diffId, sizeBytes }) => ({ chainId, diffId, sizeBytes })),
+    layersSize: () => database.layers().reduce((sum, layer) => sum + layer.sizeBytes, 0),
+
+    async removeContainerLayer(containerId) {
+      layers.removeLater([await driver.discardContainer(containerId)]);
+      await layers.containerGone();
+    },
+    containerLayers: () => driver.containers(),
+    containerLayerSize: containerId => workers.run({ kind: 'size', path: driver.containerTree(containerId) }),
+
+    seed: path => seedArchive(images, path),
+    settled: () => layers.settled(),
+
+    async [Symbol.asyncDispose]() {
+      await layers.settled();
+      await workers[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,217 @@
+import { invalidParameter, notFound } from '@gantry/errors';
+import { CleanupStack } from '@gantry/jobs';
+import {
+  type Digest,
+  digestOf,
+  familiarReference,
+  formatReference,
+  parseAnyReference,
+  parseImageConfig,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+  withDigest,
+} from '@gantry/oci';
+import type { ImageConfigDocument, StoredImage } from '../face.ts';
+import type { BlobStore } from './blobs.ts';
+import type { BlobRow, ImageDatabase, ImageRow, ManifestRow } from './database.ts';
+import type { LayerStore, StagedLayer } from './layer-store.ts';
+
+const CACHED_CONFIGS = 128;
+
+type Config = { readonly config: ImageConfigDocument; readonly configBytes: Buffer };
+
+/** All that makes up an image which is about to be stored. */
+export type NewImage = {
+  readonly configBytes: Buffer;
+  readonly staged: readonly StagedLayer[];
+  readonly parentId?: string;
+  readonly names: readonly Reference[];
+  readonly manifests?: readonly (ManifestRow & { readonly bytes: Uint8Array })[];
+  readonly blobs?: readonly BlobRow[];
+  /** Run in the same durable write. */
+  readonly also?: () => void;
+};
+
+/** The images of one driver: their documents, names and layers, and the rules by which Docker finds and removes them. */
+export class ImageRepository {
+  readonly database: ImageDatabase;
+  readonly blobs: BlobStore;
+  readonly layers: LayerStore;
+  readonly #root: string;
+  readonly #configs = new Map<string, Config>();
+
+  constructor(root: string, database: ImageDatabase, blobs: BlobStore, layers: LayerStore) {
+    this.#root = root;
+    this.database = database;
+    this.blobs = blobs;
+    this.layers = layers;
+  }
+
+  list(): StoredImage[] {
+    return this.database.images().map(row => this.#stored(row));
+  }
+
+  /** The image of an id that is known to exist. @throws notFound */
+  byId(id: string): StoredImage {
+    const row = this.database.image(id);
+    if (!row) throw notFound(`No such image: ${id}`);
+    return this.#stored(row);
+  }
+
+  /** Finds an image as Docker does: a full id, then a name, then the beginning of an id. */
+  get(text: string): StoredImage {
+    const any = parseAnyReference(text);
+    const id = any.kind === 'id' ? any.digest : (this.#byName(any.reference) ?? this.#byPrefix(text));
+    const row = id === undefined ? undefined : this.database.image(id);
+    if (row) return this.#stored(row);
+    throw notFound(
+      `No such image: ${any.kind === 'id' ? any.digest : familiarReference(withDefaultTag(any.reference))}`,
+    );
+  }
+
+  /** The image that a name stands for, by digest when it has one. */
+  #byName(reference: Reference): string | undefined {
+    const { digest } = reference;
+    const exact = digest === undefined ? withDefaultTag(reference) : withDigest(reference, digest);
+    return this.database.name(formatReference(exact))?.imageId;
+  }
+
+  #byPrefix(text: string): string | undefined {
+    const hex = text.startsWith('sha256:') ? text.slice('sha256:'.length) : text;
+    if (!/^[0-9a-f]{1,64}$/.test(hex)) return undefined;
+    const found = this.database.imagesByPrefix(`sha256:${hex}`);
+    return found.length === 1 ? found[0] : undefined;
+  }
+
+  #stored(row: ImageRow): StoredImage {
+    const repoTags: string[] = [];
+    const repoDigests: string[] = [];
+    for (const { name, kind } of this.database.namesOf(row.id)) {
+      (kind === 'tag' ? repoTags : repoDigests).push(familiarReference(parseReference(name)));
+    }
+    return {
+      id: row.id,
+      ...this.#config(row.id),
+      repoTags,
+      repoDigests,
+      sizeBytes: row.sizeBytes,
+      lastTaggedAtMs: row.lastTaggedAtMs,
+      parentId: row.parentId,
+    };
+  }
+
+  #config(id: string): Config {
+    let known = this.#configs.get(id);
+    if (!known) {
+      const configBytes = this.blobs.read(id);
+      // Its shape was checked when it was stored.
+      known = { config: parseImageConfig(configBytes) as ImageConfigDocument, configBytes };
+      const [oldest] = this.#configs.keys();
+      if (this.#configs.size >= CACHED_CONFIGS && oldest !== undefined) this.#configs.delete(oldest);
+    }
+    // Moved to the end: the first is the one not used for longest.
+    this.#configs.delete(id);
+    this.#configs.set(id, known);
+    return known;
+  }
+
+  /**
+   * Stores an image: documents and layers first, then, when they are durable, the rows that make it visible.
+   * Layers that are not staged must exist, and be pinned by the caller.
+   */
+  async commit(image: NewImage): Promise<StoredImage> {
+    const config = parseImageConfig(image.configBytes) as ImageConfigDocument;
+    const id: Digest = digestOf(image.configBytes);
+    const wanted = this.layers.wanted(config.rootfs.diff_ids);
+    await using undo = new CleanupStack();
+    await this.blobs.write(image.configBytes);
+    for (const manifest of image.manifests ?? []) await this.blobs.write(manifest.bytes);
+    using _ = this.layers.pin(wanted.map(layer => layer.key));
+    const missing = image.staged.filter(
+      (layer, i) => !this.database.layer(layer.key) && image.staged.findIndex(other => other.key === layer.key) === i,
+    );
+    const placed = await this.layers.place(missing, this.#root, undo);
+    await this.database.write(() => {
+      for (const layer of placed) this.database.putLayer(layer);
+      let sizeBytes = 0;
+      for (const { key, diffId } of wanted) {
+        const layer = this.database.layer(key);
+        if (!layer) throw invalidParameter(`the layer ${diffId} of the image is missing`);
+        sizeBytes += layer.sizeBytes;
+      }
+      this.database.putImage({ id, parentId: image.parentId, sizeBytes }, Date.now());
+      for (const [i, { chainId, key }] of wanted.entries()) this.database.putImageLayer(id, i, chainId, key);
+      for (const manifest of image.manifests ?? []) this.database.putManifest(id, manifest);
+      for (const blob of image.blobs ?? []) this.database.putBlob(blob);
+      for (const name of image.names) this.#putName(id, name);
+      image.also?.();
+    });
+    undo.commit();
+    // Another transfer may have stored the same layer in between; its folder is the one that counts.
+    for (const { key, folder } of placed) {
+      if (this.database.layer(key)?.folder !== folder) {
+        await this.layers.discardDirectory(this.layers.driver.layerPath(folder));
+      }
+    }
+    return this.byId(id);
+  }
+
+  #putName(imageId: string, reference: Reference): void {
+    const kind = reference.digest === undefined ? 'tag' : 'digest';
+    this.database.putName({ name: formatReference(reference), kind, imageId });
+    if (kind === 'tag') this.database.setTaggedAt(imageId, Date.now());
+  }
+
+  async tag(imageId: string, text: string): Promise<void> {
+    const reference = parseReference(text);
+    if (reference.digest !== undefined) throw invalidParameter('refusing to create a tag with a digest reference');
+    await this.database.write(() => {
+      if (!this.database.image(imageId)) throw notFound(`No such image: ${imageId}`);
+      this.#putName(imageId, withDefaultTag(reference));
+    });
+  }
+
+  /** Removes one name; one that has tag and digest is looked up by digest. @throws notFound `No such image: NAME` */
+  async untag(text: string): Promise<void> {
+    const parsed = parseReference(text);
+    const reference = parsed.digest === undefined ? withDefaultTag(parsed) : withDigest(parsed, parsed.digest);
+    const name = formatReference(reference);
+    await this.database.write(() => {
+      if (!this.database.name(name)) throw notFound(`No such image: ${familiarReference(reference)}`);
+      this.database.deleteName(name);
+    });
+  }
+
+  /**
+   * Removes an image that has no names, and its parents that are left without names and children unless `noPrune`.
+   * Returns what is gone: image ids, each followed by its chain ids that no image has any more, top first.
+   */
+  async delete(imageId: string, { noPrune }: { readonly noPrune: boolean }): Promise<string[]> {
+    const gone: string[] = [];
+    const documents: string[] = [];
+    await this.database.write(() => {
+      gone.length = 0;
+      documents.length = 0;
+      const row = this.database.image(imageId);
+      if (!row) throw notFound(`No such image: ${imageId}`);
+      for (const { name } of this.database.namesOf(imageId)) this.database.deleteName(name);
+      for (let next: ImageRow | undefined = row; next; ) {
+        const parent: string | undefined = next.parentId;
+        documents.push(next.id, ...this.database.manifestsOf(next.id).map(manifest => manifest.digest));
+        const layers = this.database.imageLayers(next.id);
+        this.database.deleteImage(next.id);
+        gone.push(next.id);
+        for (const { chainId } of layers.reverse()) if (!this.database.chainIsUsed(chainId)) gone.push(chainId);
+        if (noPrune || parent === undefined) break;
+        const isHeld = this.database.namesOf(parent).length > 0 || this.database.children(parent).length > 0;
+        next = isHeld ? undefined : this.database.image(parent);
+      }
+    });
+    for (const id of gone) this.#configs.delete(id);
+    const kept = this.database.documents();
+    for (const digest of documents) if (!kept.has(digest)) await this.blobs.delete(digest);
+    await this.layers.sweep();
+    return gone;
+  }
+}

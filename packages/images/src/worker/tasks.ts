@@ -1,0 +1,97 @@
+import type { TakenLayer } from '../unpack/layer-intake.ts';
+import type { LayerForm, UnpackLimits } from '../unpack/unpacker.ts';
+import type { SaveMember } from './save-task.ts';
+
+/** A layer's archive, as it came. */
+export type UnpackedLayer = TakenLayer & {
+  /** Digest and length of the bytes that came, still compressed. */
+  readonly blobDigest: string;
+  readonly blobBytes: number;
+};
+
+/** A regular member of an image archive. */
+export type ArchiveMember =
+  /** Small, kept in memory. */
+  | { readonly kind: 'document'; readonly digest: string; readonly bytes: Uint8Array }
+  /** An uncompressed layer, unpacked in `directory` already. */
+  | { readonly kind: 'layer'; readonly digest: string; readonly directory: string; readonly taken: TakenLayer }
+  /** Anything else, in a file. */
+  | { readonly kind: 'blob'; readonly digest: string; readonly path: string; readonly sizeBytes: number }
+  /** Passed over, since the store has a layer of this digest. */
+  | { readonly kind: 'known'; readonly digest: string };
+
+export type ArchiveContents = {
+  readonly members: ReadonlyMap<string, ArchiveMember>;
+  /** Symbolic links, cleaned: path to path. */
+  readonly links: ReadonlyMap<string, string>;
+};
+
+type TaskOf<Kind extends string, Fields, Result> = {
+  readonly task: { readonly kind: Kind } & Fields;
+  readonly result: Result;
+};
+
+/** What workers do: each kind with its fields and its result. */
+export type Tasks =
+  /** Unpacks a layer from a file, or from the task's input. */
+  | TaskOf<
+      'unpack',
+      {
+        readonly directory: string;
+        readonly form: LayerForm;
+        readonly limits: UnpackLimits;
+        readonly path: string | undefined;
+        /** Digest that the input must have, checked before the layer is finished. */
+        readonly expect: string | undefined;
+      },
+      UnpackedLayer
+    >
+  /** Takes an image archive from the task's input apart. */
+  | TaskOf<
+      'archive',
+      {
+        /** Empty; what is unpacked and spooled goes below it. */
+        readonly directory: string;
+        readonly form: LayerForm;
+        readonly limits: UnpackLimits;
+        readonly knownLayers: readonly string[];
+      },
+      ArchiveContents
+    >
+  /** Writes an image archive to the task's output. */
+  | TaskOf<'save', { readonly members: readonly SaveMember[] }, undefined>
+  | TaskOf<'copy', { readonly from: string; readonly to: string }, undefined>
+  | TaskOf<'remove', { readonly paths: readonly string[] }, undefined>
+  /** Apparent size of a tree, files once. */
+  | TaskOf<'size', { readonly path: string }, number>
+  | TaskOf<'sync', { readonly path: string }, undefined>;
+
+export type Task = Tasks['task'];
+export type TaskKind = Task['kind'];
+export type ResultOf<K extends TaskKind> = Extract<Tasks, { task: { kind: K } }>['result'];
+
+export type ToWorker =
+  | { readonly type: 'task'; readonly task: Task }
+  | { readonly type: 'chunk'; readonly bytes: Uint8Array }
+  | { readonly type: 'end' }
+  | { readonly type: 'abort' }
+  /** The reader of the output has taken one chunk. */
+  | { readonly type: 'taken' };
+
+export type FromWorker =
+  | { readonly type: 'done'; readonly result: unknown }
+  | { readonly type: 'failed'; readonly error: WireError }
+  /** One chunk of the input was used up. */
+  | { readonly type: 'used'; readonly bytes: number }
+  | { readonly type: 'chunk'; readonly bytes: Uint8Array };
+
+/** An error on its way between threads. */
+export type WireError = {
+  readonly kind: string | undefined;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly code: string | undefined;
+};
+
+/** Chunks that may be on their way in one direction. */
+export const WINDOW = 16;

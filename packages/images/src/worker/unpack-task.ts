@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { invalidParameter } from '@gantry/errors';
+import { hashFor } from '@gantry/oci';
+import { LayerIntake } from '../unpack/layer-intake.ts';
+import { decompress } from './decompress.ts';
+import type { TaskInput } from './input.ts';
+import type { Task, UnpackedLayer } from './tasks.ts';
+
+/** Unpacks one layer, hashing what comes in and what comes out of decompression. */
+export async function unpackTask(task: Extract<Task, { kind: 'unpack' }>, input: TaskInput): Promise<UnpackedLayer> {
+  const { expect } = task;
+  const hash = expect === undefined ? createHash('sha256') : hashFor(expect);
+  let blobBytes = 0;
+  async function* hashed(): AsyncGenerator<Buffer> {
+    const source = task.path === undefined ? input.read() : createReadStream(task.path, { highWaterMark: 256 * 1024 });
+    for await (const chunk of source) {
+      input.check();
+      hash.update(chunk);
+      blobBytes += chunk.length;
+      yield chunk;
+    }
+  }
+  using intake = new LayerIntake(task.directory, task.form, task.limits);
+  await decompress(hashed(), bytes => intake.push(bytes));
+  const blobDigest = `${expect?.split(':')[0] ?? 'sha256'}:${hash.digest('hex')}`;
+  if (expect !== undefined && expect !== blobDigest) {
+    throw invalidParameter(`filesystem layer verification failed for digest ${expect}`, {
+      hint: `what came has the digest ${blobDigest}`,
+    });
+  }
+  return { ...intake.finish(), blobDigest, blobBytes };
+}
