@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { check, libc, SystemCallError } from '../ffi.ts';
 import { encode, type Message, NetlinkControl, NetlinkFlag } from './message.ts';
 import { errnoOf, type ParsedMessage, parseMessages } from './parse.ts';
@@ -17,6 +18,7 @@ const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const MSG_DONTWAIT = 0x40;
+const { EAGAIN, ENOBUFS } = constants.errno;
 const RECEIVE_BYTES = 65536;
 const TIMEOUT_SECONDS = 5;
 
@@ -83,8 +85,8 @@ export class NetlinkSocket implements Disposable {
         events.push(...parseMessages(Buffer.from(this.#buffer.subarray(0, length))));
       } catch (error) {
         if (!(error instanceof SystemCallError)) throw error;
-        if (error.code === 'ENOBUFS') lost = true;
-        else if (error.code === 'EAGAIN') return lost ? undefined : events;
+        if (error.errno === ENOBUFS) lost = true;
+        else if (error.errno === EAGAIN) return lost ? undefined : events;
         else throw error;
       }
     }
