@@ -7,6 +7,7 @@ const socketCall = libc('int socket(int domain, int type, int protocol)');
 const sendCall = libc('long send(int fd, const void *buffer, size_t length, int flags)');
 const recvCall = libc('long recv(int fd, _Out_ void *buffer, size_t length, int flags)');
 const setsockoptCall = libc('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)');
+const bindCall = libc('int bind(int fd, const void *address, uint32_t length)');
 const closeCall = libc('int close(int fd)');
 
 const AF_NETLINK = 16;
@@ -70,6 +71,10 @@ export class NetlinkSocket implements Disposable {
 
   /** Joins a multicast group, whose events `events` returns. */
   subscribe(group: number): void {
+    const name = Buffer.alloc(12);
+    name.writeUInt16LE(AF_NETLINK, 0);
+    // Events are not sent to sockets without a port number.
+    check(bindCall(this.#fd, name, name.length), 'bind', 'netlink');
     const number = Buffer.alloc(4);
     number.writeUInt32LE(group, 0);
     check(setsockoptCall(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, number, 4), 'setsockopt', `group ${group}`);
