@@ -61,7 +61,12 @@ export function check(result: unknown, call: string, object?: string): number {
   return value;
 }
 
-const names = new Map<number, string>(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+// Of two names for one number (EAGAIN, EWOULDBLOCK) the first is the usual one.
+const names = new Map<number, string>(
+  Object.entries(constants.errno)
+    .map(([name, value]) => [value, name] as const)
+    .reverse(),
+);
 
 /** `2` to `ENOENT`; a number without a name to `E<number>`. */
 export function errnoName(errno: number): string {

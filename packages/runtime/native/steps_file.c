@@ -24,6 +24,8 @@ int open_named(const struct executor *e, int at, const char *path, int flags, un
   if (at < 0) return sys_result(open(path, flags | O_CLOEXEC, mode));
   int root = slot_fd(e, (uint64_t)at);
   if (root < 0) return root;
+  // The slot itself, which may be a file.
+  if (!path[0] && (flags & O_PATH) && !(flags & O_DIRECTORY)) return sys_result(fcntl(root, F_DUPFD_CLOEXEC, 3));
   return open_in(root, path[0] ? path : ".", (uint64_t)(unsigned)flags, mode);
 }
 

@@ -3,7 +3,7 @@ import { type CgroupLayout, cgroup, flags, sysctlPath } from '@gantry/linux';
 import type { RuntimeSpec } from '@gantry/oci';
 import type { LaunchPlan } from '../launch.ts';
 import { Barrier, INIT_SLOT, type Slot, type Step } from '../plan/steps.ts';
-import { deviceSteps, standardDeviceSteps } from './devices.ts';
+import { deviceSteps, standardDeviceRules, standardDeviceSteps } from './devices.ts';
 import { compileMount, type MountContext, normalize } from './mounts.ts';
 import { compileNamespaces } from './namespaces.ts';
 import { appArmorStep, earlyProcessSteps, finalProcessSteps, privateProcStep } from './process.ts';
@@ -44,7 +44,10 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
   const { rootSlot: root, rootFd, network } = options;
   const slots = slotAllocator(options.nextSlot);
   const namespaces = compileNamespaces(linux.namespaces, slots);
-  const group = cgroup.planCgroup(options.cgroup, linux.cgroupsPath, linux.resources ?? {});
+  const group = cgroup.planCgroup(options.cgroup, linux.cgroupsPath, {
+    ...linux.resources,
+    devices: [...(linux.resources?.devices ?? []), ...standardDeviceRules],
+  });
   const context: MountContext = {
     root,
     rootFd,

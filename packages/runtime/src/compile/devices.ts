@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { LinuxSpec } from '@gantry/oci';
+import type { LinuxResources, LinuxSpec } from '@gantry/oci';
 import type { Slot, Step } from '../plan/steps.ts';
 
 type DeviceSpec = NonNullable<LinuxSpec['devices']>[number];
@@ -16,6 +16,20 @@ const STANDARD: readonly (readonly [name: string, major: number, minor: number])
   ['tty', 5, 0],
   ['zero', 1, 5],
   ['urandom', 1, 9],
+];
+
+type DeviceRule = NonNullable<LinuxResources['devices']>[number];
+
+/**
+ * What every container may do with devices beside what its configuration says: make any node, and use the standard
+ * ones and terminals.
+ */
+export const standardDeviceRules: readonly DeviceRule[] = [
+  { allow: true, type: 'c', access: 'm' },
+  { allow: true, type: 'b', access: 'm' },
+  ...STANDARD.map(([, major, minor]): DeviceRule => ({ allow: true, type: 'c', major, minor, access: 'rwm' })),
+  { allow: true, type: 'c', major: 136, access: 'rwm' },
+  { allow: true, type: 'c', major: 5, minor: 2, access: 'rwm' },
 ];
 
 /** Nodes and links of a /dev that was just made, `dev` being its mount. @see OCI runtime-spec, config-linux.md, "Default Devices" */

@@ -104,7 +104,7 @@ function compileBind(
   keep: boolean,
 ): CompiledMount {
   const { root } = context;
-  const slot = context.slots.take();
+  const slot = context.slots.takeFresh();
   const source =
     mount.sourceSlot === undefined
       ? { path: mount.source }

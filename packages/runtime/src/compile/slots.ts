@@ -3,6 +3,8 @@ import { SLOTS, type Slot } from '../plan/steps.ts';
 /** Gives out the descriptor slots of one plan. */
 export type SlotAllocator = {
   take(): Slot;
+  /** A slot that no other step of this plan uses: for what is put there before the child runs. */
+  takeFresh(): Slot;
   /** Gives a slot back: what is put there next replaces its descriptor. */
   release(slot: Slot): void;
 };
@@ -11,12 +13,13 @@ export type SlotAllocator = {
 export function slotAllocator(first: Slot): SlotAllocator {
   const free: Slot[] = [];
   let next = first;
+  const checked = (slot: Slot): Slot => {
+    if (slot >= SLOTS - 1) throw new RangeError(`a launch plan has ${SLOTS - 1} descriptor slots`);
+    return slot;
+  };
   return {
-    take() {
-      const slot = free.pop() ?? next++;
-      if (slot >= SLOTS - 1) throw new RangeError(`a launch plan has ${SLOTS - 1} descriptor slots`);
-      return slot;
-    },
+    take: () => checked(free.pop() ?? next++),
+    takeFresh: () => checked(next++),
     release(slot) {
       free.push(slot);
     },
