@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { newestVersion, oldestVersion } from '@gantry/api';
 import { type Engine, findKernelFeatures, openEngine } from '@gantry/engine';
 import { openImageStore, seedImages } from '@gantry/images';
@@ -11,6 +11,9 @@ import { openVolumeStore } from '@gantry/volumes';
 import type { DaemonConfig } from './config/config.ts';
 import { engineId, readBuild } from './identity.ts';
 import type { Log } from './log.ts';
+
+/** Images that the build leaves for new stores. */
+const seedDirectory = resolve(import.meta.dirname, '../../images/hello-world/build');
 
 /**
  * Opens the rooms of the house from the bottom up, and gives the engine on top of them.
@@ -26,14 +29,20 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
   const cgroupLayout = cgroup.detectCgroupLayout();
   const [images, networks, volumes] = await Promise.all([
     openImageStore({
-      dataRoot,
+      root: join(dataRoot, 'images'),
+      runDir: execRoot,
       store,
-      warn,
       storageDriver: config.storageDriver,
-      insecureRegistries: () => current().insecureRegistries,
-      registryMirrors: () => current().registryMirrors,
+      registries: {
+        get insecure() {
+          return current().insecureRegistries;
+        },
+        get mirrors() {
+          return current().registryMirrors;
+        },
+      },
       maxConcurrentDownloads: config.maxConcurrentDownloads,
-    }).then(rooms => opened.use(rooms)),
+    }).then(images => opened.use(images)),
     openNetworkStack({
       store,
       launcher,
@@ -47,7 +56,7 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
     }).then(stack => opened.use(stack)),
     openVolumeStore({ root: join(dataRoot, 'volumes'), store }),
   ]);
-  await seedImages(images, warn);
+  await seedImages(images, seedDirectory);
   return opened.use(
     await openEngine({
       dataRoot,
