@@ -7,6 +7,7 @@ import { startLocked } from './containers/start.ts';
 import { toTrash } from './containers/trash.ts';
 import type { EngineContext } from './context.ts';
 import { shouldRestart } from './restart-policy.ts';
+import { containerCgroup } from './spec/cgroup.ts';
 import { fromMs } from './time.ts';
 
 /** Takes over what runs, records what ended meanwhile, and removes what nobody owns. */
@@ -89,7 +90,7 @@ async function removeUnknown(context: EngineContext): Promise<void> {
 async function endUnknown(context: EngineContext, id: string): Promise<void> {
   const runDir = context.runDir(id);
   const adopted = await context.adoptShim(id, runDir);
-  const path = join(context.options.defaults.cgroupParent || '/gantry', id);
+  const path = containerCgroup(id, '', context.options.defaults.cgroupParent);
   await cgroup.killAll(context.options.cgroup, path);
   if (adopted.state === 'running') {
     await adopted.shim.signal('init', 9).catch(() => {});

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { ImageStore, StoredImage } from '@gantry/images';
 import type { ContainerConfig, ImageHistoryItem, ImageInspect, ImageSummary } from './documents/index.ts';
 import { NEVER } from './time.ts';
@@ -22,7 +21,7 @@ export function imageInspect(image: StoredImage, store: ImageStore): ImageInspec
     ...(config.variant ? { Variant: config.variant } : {}),
     Os: config.os,
     Size: image.sizeBytes,
-    GraphDriver: { Data: null, Name: store.driver },
+    GraphDriver: { Data: store.imageGraphDriverData(image.id), Name: store.driver },
     RootFS: { Type: 'layers', Layers: [...config.rootfs.diff_ids] },
     Metadata: { LastTagTime: image.lastTaggedAtMs === 0 ? NEVER : new Date(image.lastTaggedAtMs).toISOString() },
   };
@@ -86,16 +85,4 @@ export function imageHistory(image: StoredImage, layerSizes: readonly number[]):
     newest.Tags = image.repoTags.length === 0 ? null : [...image.repoTags];
   }
   return items;
-}
-
-/** Chain ids of an image's layers, lowest first. @see OCI image-spec, config.md, "Layer ChainID" */
-export function chainIds(image: StoredImage): string[] {
-  const ids: string[] = [];
-  for (const diffId of image.config.rootfs.diff_ids) {
-    const below = ids.at(-1);
-    ids.push(
-      below === undefined ? diffId : `sha256:${createHash('sha256').update(`${below} ${diffId}`).digest('hex')}`,
-    );
-  }
-  return ids;
 }

@@ -5,7 +5,7 @@ import type { EngineContext } from './context.ts';
 import type { ImageSummary } from './documents/index.ts';
 import type { Filters } from './engine.ts';
 import { booleanFilter, checkFilters, matchesPairs, untilFilter } from './filters.ts';
-import { chainIds, imageSummary } from './image-documents.ts';
+import { imageSummary } from './image-documents.ts';
 import { nowNs } from './time.ts';
 
 const KEYS = new Set(['dangling', 'label', 'before', 'since', 'reference', 'until']);
@@ -56,14 +56,15 @@ function matchesReference(patterns: ReadonlySet<string>, name: string): boolean 
 }
 
 /** Bytes of each image's layers that another image has too. */
-function sharedSizes(context: EngineContext, list: readonly StoredImage[]): Map<string, number> {
+function sharedSizes({ options: { images } }: EngineContext, list: readonly StoredImage[]): Map<string, number> {
   const users = new Map<string, number>();
-  for (const image of list) for (const chain of chainIds(image)) users.set(chain, (users.get(chain) ?? 0) + 1);
-  return new Map(
-    list.map(image => {
-      const sizes = context.options.images.layerSizes?.(image.id) ?? [];
-      const bytes = chainIds(image).map((chain, i) => ((users.get(chain) ?? 0) > 1 ? (sizes[i] ?? 0) : 0));
-      return [image.id, bytes.reduce((sum, size) => sum + size, 0)];
-    }),
-  );
+  for (const { id } of list) {
+    for (const { chainId } of images.layers(id)) users.set(chainId, (users.get(chainId) ?? 0) + 1);
+  }
+  const shared = (id: string): number =>
+    images
+      .layers(id)
+      .filter(({ chainId }) => (users.get(chainId) ?? 0) > 1)
+      .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return new Map(list.map(({ id }) => [id, shared(id)]));
 }

@@ -3,7 +3,6 @@ import type { EngineContext } from './context.ts';
 import type { ImageDeleteItem } from './documents/index.ts';
 import type { Filters } from './engine.ts';
 import { booleanFilter, checkFilters, matchesPruneLabels, untilFilter } from './filters.ts';
-import { chainIds } from './image-documents.ts';
 import { removeImage } from './image-remove.ts';
 import { nowNs } from './time.ts';
 
@@ -23,8 +22,7 @@ export async function pruneImages(
   const sizes = new Map<string, number>();
   const deleted: ImageDeleteItem[] = [];
   for (const image of list) {
-    const layers = store.layerSizes?.(image.id) ?? [];
-    for (const [i, chain] of chainIds(image).entries()) sizes.set(chain, layers[i] ?? 0);
+    for (const { chainId, sizeBytes } of store.layers(image.id)) sizes.set(chainId, sizeBytes);
     const createdMs = Date.parse(image.config.created ?? '') || 0;
     if (until !== undefined && BigInt(createdMs) * 1_000_000n > until) continue;
     if (!matchesPruneLabels(filters, image.config.config?.Labels ?? null)) continue;

@@ -4,7 +4,7 @@ import { familiarName, familiarReference, parseReference, withDefaultTag, withTa
 import type { EngineContext } from './context.ts';
 import type { Images } from './engine.ts';
 import { parseImageChanges } from './image-changes.ts';
-import { chainIds, imageHistory, imageInspect } from './image-documents.ts';
+import { imageHistory, imageInspect } from './image-documents.ts';
 import { listImages } from './image-list.ts';
 import { pruneImages } from './image-prune.ts';
 import { removeImage } from './image-remove.ts';
@@ -18,7 +18,10 @@ export function imagesOf(context: EngineContext): Images {
     inspect: async ref => imageInspect(store.get(ref), store),
     history: async ref => {
       const image = store.get(ref);
-      return imageHistory(image, store.layerSizes?.(image.id) ?? chainIds(image).map(() => 0));
+      return imageHistory(
+        image,
+        store.layers(image.id).map(({ sizeBytes }) => sizeBytes),
+      );
     },
     tag: (ref, repository, tag) =>
       jobs.run('image.tag', ref, async () => {

@@ -108,8 +108,6 @@ export interface ImageStore extends AsyncDisposable {
   graphDriverData(containerId: string): Record<string, string>;
   /** Renames the layer to the trash at once; its bytes go afterwards. */
   removeContainerLayer(containerId: string): Promise<void>;
-  /** Unpacked sizes of an image's layers in bytes, lowest first; for history and disk usage. */
-  layerSizes?(imageId: string): readonly number[];
   /** Container layers that exist; the engine removes those it does not know. */
   containerLayers(): readonly string[];
   /** Bytes of a container's writable layer. */

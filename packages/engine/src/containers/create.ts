@@ -1,10 +1,9 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { CleanupStack } from '@gantry/jobs';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
 import type { ContainerCreate } from '../engine.ts';
-import { populateVolumes, resolveMounts } from '../spec/index.ts';
+import { commandLine, needsPopulate, populateVolumes, resolveMounts } from '../spec/index.ts';
 import { nowNs } from '../time.ts';
 import { prepareCreate } from '../validate/index.ts';
 import { volumesWithEvents } from '../volume-events.ts';
@@ -67,7 +66,7 @@ export function createContainer(
       for (const result of [directoryMade, layerMade, mountsMade])
         if (result.status === 'rejected') throw result.reason;
 
-      if (mounts.some(mount => mount.copyUp)) {
+      if (needsPopulate(mounts)) {
         await job.span('fill the volumes', async () => {
           const rootFd = await context.mountRoot(options.images.containerRoot(id));
           try {
@@ -79,7 +78,7 @@ export function createContainer(
       }
       job.throwIfCancelled();
 
-      const [path = '', ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+      const [path = '', ...args] = commandLine(config);
       const container = new Container(
         {
           id,
@@ -103,9 +102,4 @@ export function createContainer(
     },
     signal,
   );
-}
-
-/** Where the json-file log of a container is, beside its other files. */
-export function logPath(context: EngineContext, id: string): string {
-  return join(context.containerDir(id), `${id}-json.log`);
 }

@@ -46,6 +46,8 @@ export type RunFacts = {
   readonly endpoints: readonly Endpoint[];
   /** Cgroup of the run, relative to each hierarchy. */
   readonly cgroupPath: string;
+  /** Mounted on the host for containers that share this one's IPC namespace. */
+  readonly hostMounts: readonly string[];
   /** False until the launch has succeeded: written before it, so that a crash in between leaves nothing unknown. */
   readonly launched: boolean;
 };

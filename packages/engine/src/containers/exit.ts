@@ -7,6 +7,7 @@ import { fromMs, nowNs } from '../time.ts';
 import { endAttachments } from './attachments.ts';
 import type { Container, Run } from './container.ts';
 import type { RunFacts } from './document.ts';
+import { unmount } from './host-mounts.ts';
 import { removeContainer } from './remove.ts';
 import { startLocked } from './start.ts';
 import { unmountEvents } from './volume-use.ts';
@@ -80,6 +81,7 @@ export async function recordExit(
   const settled = Promise.all([
     detached,
     removeCgroup(context, container, runFacts.cgroupPath),
+    unmount(context, runFacts.hostMounts),
     rm(context.runDir(container.id), { recursive: true, force: true }),
   ]);
   container.settled = context.inBackground(`clean up after ${container.id}`, settled);

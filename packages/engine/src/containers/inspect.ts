@@ -1,6 +1,6 @@
 import type { EngineContext } from '../context.ts';
 import type { ContainerInspect, ContainerStateDocument } from '../documents/index.ts';
-import { mountPoint } from '../spec/index.ts';
+import { apparmorProfile, mountPoint } from '../spec/index.ts';
 import { NEVER, rfc3339Nano } from '../time.ts';
 import type { Container } from './container.ts';
 import { networkSettings } from './network-documents.ts';
@@ -32,7 +32,7 @@ export async function inspectContainer(
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: context.options.defaults.kernel.apparmor ? 'docker-default' : '',
+    AppArmorProfile: apparmorProfile(document.hostConfig, context.options.defaults) ?? '',
     ExecIDs: context.execs.idsOf(document.id),
     HostConfig: document.hostConfig,
     GraphDriver: { Data: images.graphDriverData(document.id), Name: images.driver },

@@ -1,6 +1,6 @@
 import { conflict, invalidParameter } from '@gantry/errors';
 import type { EngineContext } from '../context.ts';
-import type { NamespaceJoins } from '../spec/index.ts';
+import { type NamespaceJoins, sharedMemoryPath } from '../spec/index.ts';
 import type { Container } from './container.ts';
 import { networkOwner, sharedWith } from './networks.ts';
 
@@ -19,6 +19,7 @@ export function namespaceJoins(context: EngineContext, container: Container): Na
   return {
     ...(network?.run ? { network: `/proc/${network.run.shim.pid}/ns/net` } : {}),
     ...(ipc?.run ? { ipc: `/proc/${ipc.run.shim.pid}/ns/ipc` } : {}),
+    ...(ipcMode === 'shareable' && ipc ? { shm: sharedMemoryPath(context.containerDir(ipc.id)) } : {}),
     ...(pid?.run ? { pid: `/proc/${pid.run.shim.pid}/ns/pid` } : {}),
   };
 }

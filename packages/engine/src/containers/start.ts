@@ -7,11 +7,13 @@ import type { LaunchFailure } from '@gantry/runtime';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
 import { RestartDecider } from '../restart-policy.ts';
-import { buildLaunch } from '../spec/index.ts';
+import { containerCgroup } from '../spec/cgroup.ts';
+import { buildLaunch, sharedMemoryPath } from '../spec/index.ts';
 import { fromMs } from '../time.ts';
 import { endAttachments } from './attachments.ts';
 import type { Container } from './container.ts';
 import { watchRun } from './exit.ts';
+import { unmount } from './host-mounts.ts';
 import { namespaceJoins } from './joins.ts';
 import { attachNetworks, networkOwner } from './networks.ts';
 import { removeContainer } from './remove.ts';
@@ -95,11 +97,25 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   for (const result of [root, network, directory]) if (result.status === 'rejected') throw result.reason;
   if (root.status !== 'fulfilled' || network.status !== 'fulfilled') return;
 
+  const { facts, document } = container;
+  const directoryPath = context.containerDir(id);
+  facts.run = {
+    endpoints: network.value.attachments.map(({ endpoint }) => endpoint),
+    cgroupPath: containerCgroup(id, document.hostConfig.CgroupParent, options.defaults.cgroupParent),
+    hostMounts: document.hostConfig.IpcMode === 'shareable' ? [sharedMemoryPath(directoryPath)] : [],
+    launched: false,
+  };
+  facts.networkIds = Object.fromEntries(network.value.networks.map(({ name, id }) => [name, id]));
+  const { run } = facts;
+  undo.push('remove the cgroup', () => cgroup.removeCgroup(options.cgroup, run.cgroupPath));
+  undo.push('unmount', () => unmount(context, run.hostMounts));
+  // An engine that is killed right after the launch must know whose the addresses are.
+  const intention = context.storage.saveFacts(container);
   const built = await job.span('compile the plan', () =>
     buildLaunch({
       container: specContainer(context, container),
       rootFd: root.value,
-      containerDir: context.containerDir(id),
+      containerDir: directoryPath,
       network: network.value.attachments,
       joins,
       ...(sharedEtc ? { sharedEtc } : {}),
@@ -108,18 +124,9 @@ async function launch(context: EngineContext, container: Container, job: Job): P
     }),
   );
   descriptors.defer(() => built.dispose());
-  const { facts } = container;
-  facts.run = {
-    endpoints: network.value.attachments.map(({ endpoint }) => endpoint),
-    cgroupPath: built.spec.linux.cgroupsPath,
-    launched: false,
-  };
   facts.etc = built.etc;
   facts.logPath = built.log.driver === 'json-file' ? built.log.path : '';
-  facts.networkIds = Object.fromEntries(network.value.networks.map(({ name, id }) => [name, id]));
-  // An engine that is killed right after the launch must know whose the addresses are.
-  await job.span('write the state', () => context.storage.saveFacts(container));
-  undo.push('remove the cgroup', () => cgroup.removeCgroup(options.cgroup, built.spec.linux.cgroupsPath));
+  await job.span('write the state', () => intention);
   mountEvents(context, container);
   undo.push('tell of the unmount', () => unmountEvents(context, container));
   const attachments = container.pendingAttachments;
@@ -152,7 +159,7 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   facts.error = '';
   facts.oomKilled = false;
   facts.paused = false;
-  facts.run = { ...facts.run, launched: true };
+  facts.run = { ...run, launched: true };
   watchRun(context, container, shim, facts.run);
   context.containerEvent(container, 'start');
   void context.inBackground(`save ${id}`, context.storage.saveFacts(container));

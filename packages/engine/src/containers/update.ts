@@ -3,6 +3,7 @@ import { cgroup } from '@gantry/linux';
 import type { LinuxResources } from '@gantry/oci';
 import type { EngineContext } from '../context.ts';
 import type { HostConfig, Resources, RestartPolicy } from '../documents/index.ts';
+import { checkResources } from '../validate/index.ts';
 import type { Container } from './container.ts';
 
 type Changes = Partial<Resources> & { RestartPolicy?: RestartPolicy };
@@ -15,25 +16,27 @@ export function updateContainer(
 ): Promise<{ Warnings: string[] }> {
   return context.jobs.run('container.update', container.id, () =>
     container.lock.run(async () => {
+      let warnings: string[];
       try {
-        await update(context, container, changes);
+        warnings = await update(context, container, changes);
       } catch (error) {
         const kind = isGantryError(error) ? error.kind : 'system';
         throw new GantryError(kind, `Cannot update container ${container.id}: ${messageOf(error)}`, { cause: error });
       }
       context.containerEvent(container, 'update');
-      return { Warnings: [] };
+      return { Warnings: warnings };
     }),
   );
 }
 
-async function update(context: EngineContext, container: Container, changes: Changes): Promise<void> {
+async function update(context: EngineContext, container: Container, changes: Changes): Promise<string[]> {
   const { document, state } = container;
   if (container.removalBegan || state.status === 'dead') {
     throw conflict('container is marked for removal and cannot be "update"');
   }
   const before = document.hostConfig;
   const after = merge(before, changes);
+  const warnings = checkResources(after, context.options.defaults.kernel, true);
   if (container.run)
     await cgroup.updateCgroup(context.options.cgroup, container.run.facts.cgroupPath, limitsOf(after, before));
   document.hostConfig = after;
@@ -43,6 +46,7 @@ async function update(context: EngineContext, container: Container, changes: Cha
     document.hostConfig = before;
     throw error;
   }
+  return warnings;
 }
 
 const NUMBERS = [

@@ -1,21 +1,25 @@
 import { randomBytes } from 'node:crypto';
-import { conflict, invalidParameter } from '@gantry/errors';
-import type { Container } from '../containers/container.ts';
+import { conflict, invalidParameter, messageOf } from '@gantry/errors';
+import type { Container, Run } from '../containers/container.ts';
 import { notRunning } from '../containers/kill.ts';
+import { specContainer } from '../containers/spec-container.ts';
 import type { EngineContext } from '../context.ts';
+import { closeDescriptor } from '../descriptor.ts';
 import type { ExecConfig } from '../documents/index.ts';
+import { checkExecUser } from '../spec/index.ts';
 import type { ExecRecord } from './registry.ts';
 
 /** Registers another process of a container that runs. @throws conflict unless it runs, invalidParameter */
-export function createExec(
+export async function createExec(
   context: EngineContext,
   container: Container,
   config: ExecConfig,
   ref: string,
-): { Id: string } {
+): Promise<{ Id: string }> {
   throwUnlessActive(container, ref);
   if (config.Cmd.length === 0) throw invalidParameter('No exec command specified');
   const { document } = container;
+  if (config.User !== '' && container.run) await checkUser(context, container, container.run, config.User);
   const exec: ExecRecord = {
     id: randomBytes(32).toString('hex'),
     containerId: document.id,
@@ -29,6 +33,17 @@ export function createExec(
   context.execs.add(exec);
   execEvent(context, container, exec, 'exec_create');
   return { Id: exec.id };
+}
+
+async function checkUser(context: EngineContext, container: Container, { shim }: Run, user: string): Promise<void> {
+  const rootFd = await shim.rootDescriptor();
+  try {
+    checkExecUser(specContainer(context, container), user, rootFd);
+  } catch (error) {
+    throw invalidParameter(messageOf(error), { cause: error });
+  } finally {
+    closeDescriptor(rootFd);
+  }
 }
 
 /** @throws conflict unless the container runs, and is neither paused nor restarting */

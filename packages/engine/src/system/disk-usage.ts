@@ -1,6 +1,5 @@
 import { listContainers } from '../containers/list.ts';
 import type { EngineContext } from '../context.ts';
-import { chainIds } from '../image-documents.ts';
 import { listImages } from '../image-list.ts';
 import { volumeDocument } from '../volumes.ts';
 
@@ -13,10 +12,8 @@ export async function diskUsage(context: EngineContext, types: ReadonlySet<strin
     ? await listContainers(context, { all: true, limit: 0, size: true, filters })
     : null;
   return {
-    LayersSize: wants('image') ? layersSize(context) : 0,
-    Images: wants('image')
-      ? listImages(context, { all: false, filters, sharedSize: images.layerSizes !== undefined })
-      : null,
+    LayersSize: wants('image') ? images.layersSize() : 0,
+    Images: wants('image') ? listImages(context, { all: false, filters, sharedSize: true }) : null,
     Containers: containers,
     Volumes: wants('volume')
       ? volumes.list().map(volume => ({
@@ -27,16 +24,4 @@ export async function diskUsage(context: EngineContext, types: ReadonlySet<strin
       : null,
     BuildCache: wants('build-cache') ? [] : null,
   };
-}
-
-/** Bytes of all layers, each counted once. */
-function layersSize({ options: { images } }: EngineContext): number {
-  const sizes = new Map<string, number>();
-  let whole = 0;
-  for (const image of images.list()) {
-    const layers = images.layerSizes?.(image.id);
-    if (!layers) whole += image.sizeBytes;
-    for (const [i, chain] of chainIds(image).entries()) sizes.set(chain, layers?.[i] ?? 0);
-  }
-  return [...sizes.values()].reduce((sum, size) => sum + size, whole);
 }
