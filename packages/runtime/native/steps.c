@@ -90,7 +90,7 @@ static int run_step(struct executor *e, const struct step *s, uint32_t index) {
   case OP_USER: return step_user(s);
   case OP_CAPABILITIES: return step_capabilities(s);
   case OP_NO_NEW_PRIVILEGES: return sys_result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-  case OP_SECCOMP: return step_seccomp(s);
+  case OP_SECCOMP: return step_seccomp(e, s);
   case OP_CHDIR: return step_chdir(s);
   case OP_EXEC: return step_exec(e, s);
   case OP_BARRIER: return step_barrier(e, s);

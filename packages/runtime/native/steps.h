@@ -26,7 +26,7 @@ struct executor {
   int sync;
   // Pid that netlink steps name.
   pid_t child;
-  bool null_stdin, umask_set, tty;
+  bool null_stdin, umask_set, tty, exec_prepared;
   uint32_t detail;
   struct {
     int protocol, fd;
@@ -70,9 +70,11 @@ int step_rlimit(const struct step *s);
 int step_bounding_set(const struct step *s);
 int step_user(const struct step *s);
 int step_capabilities(const struct step *s);
-int step_seccomp(const struct step *s);
+int step_seccomp(struct executor *e, const struct step *s);
 int step_chdir(const struct step *s);
 int step_exec(struct executor *e, const struct step *s);
+// Signals and descriptors as a new program expects them; before a filter could refuse these calls.
+void prepare_exec(void);
 int step_barrier(struct executor *e, const struct step *s);
 
 int step_netlink(struct executor *e, const struct step *s, uint32_t index);

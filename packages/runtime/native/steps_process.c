@@ -68,10 +68,12 @@ int step_capabilities(const struct step *s) {
   return sys_result(prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0));
 }
 
-int step_seccomp(const struct step *s) {
+int step_seccomp(struct executor *e, const struct step *s) {
   struct sock_fprog program = {.len = (unsigned short)(s->b.size / sizeof(struct sock_filter)),
                                .filter = (struct sock_filter *)(uintptr_t)s->b.data};
   if (s->b.size / sizeof(struct sock_filter) > BPF_MAXINSNS) return -EINVAL;
+  prepare_exec();
+  e->exec_prepared = true;
   return sys_result(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, (unsigned)s->n[0], &program)) < 0 ? -errno : 0;
 }
 

@@ -83,7 +83,8 @@ static int exchange(struct executor *e, const struct step *s, uint32_t index, in
     if (size < 0) return -errno;
     if ((size_t)size > sizeof reply) return -EMSGSIZE;
     once = false;
-    for (struct nlmsghdr *head = (struct nlmsghdr *)reply; NLMSG_OK(head, (size_t)size); head = NLMSG_NEXT(head, size)) {
+    size_t left = (size_t)size;
+    for (struct nlmsghdr *head = (struct nlmsghdr *)reply; NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
       if (head->nlmsg_type != NLMSG_ERROR && head->nlmsg_type != NLMSG_DONE) continue;
       int result = 0;
       if (head->nlmsg_len >= NLMSG_LENGTH(sizeof result)) memcpy(&result, NLMSG_DATA(head), sizeof result);

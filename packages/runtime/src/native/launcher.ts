@@ -106,6 +106,7 @@ class LauncherProcess implements Launcher {
   #died(why: string, startedMs: number): void {
     if (this.#disposed) return;
     this.#connection?.close();
+    this.#connection = undefined;
     const stable = performance.now() - startedMs >= STABLE_MS;
     const pauseMs = stable ? 0 : this.#pauseMs;
     this.#pauseMs = stable ? FIRST_PAUSE_MS : Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
@@ -118,7 +119,7 @@ class LauncherProcess implements Launcher {
   }
 
   async #connected(): Promise<Connection> {
-    if (this.#connection === undefined || this.#connection.ended) await this.started;
+    if (this.#connection === undefined) await this.started;
     if (this.#connection === undefined || this.#disposed) throw unavailable('the launcher has been stopped');
     return this.#connection;
   }
