@@ -1,24 +1,137 @@
+import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
-import { notImplemented } from '@gantry/errors';
+import { systemError } from '@gantry/errors';
 import type { LogsOptions } from '../engine.ts';
+import { ChangeSignal } from './change.ts';
+import { LogDecoder } from './decode.ts';
+import { type LogFile, nextLogFile, openLogFiles, seekTail } from './log-files.ts';
+
+/** One read, and at most one slice of work on the event loop: about a millisecond. */
+const CHUNK_BYTES = 256 * 1024;
+/** A line longer than this was not written by a logger. */
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
+/** From here on lines share frames: nobody looks at a hundred thousand of them one by one. */
+const COALESCE_FROM_BYTES = 1024 * 1024;
+
+export type LogsInput = {
+  readonly path: string;
+  /** Raw output; Docker's 8-byte frames otherwise. */
+  readonly tty: boolean;
+  readonly options: LogsOptions;
+  /** Present while the container runs: with `follow`, new lines are sent until `ended`. */
+  readonly running: { readonly ended: Promise<void> } | undefined;
+};
 
 /**
- * Reads a container's json-file log (`path.N` ... `path.1`, `path`) as the bytes that a client gets.
- * @param input.tty raw output; Docker's 8-byte frames otherwise
- * @param input.running present while the container runs: with `follow`, new lines are sent until `ended`
+ * Reads a container's json-file log (`path.N` ... `path.1`, `path`) as the bytes that a client gets. A log that does not
+ * exist is empty. The reader sets the pace: nothing is read ahead of it but one chunk.
  */
-export function readLogs(
-  _input: {
-    readonly path: string;
-    readonly tty: boolean;
-    readonly options: LogsOptions;
-    readonly running: { readonly ended: Promise<void> } | undefined;
-  },
-  _signal: AbortSignal,
-): Readable {
-  return Readable.from(
-    (async function* (): AsyncGenerator<Buffer> {
-      throw notImplemented('logs: in work');
-    })(),
-  );
+export function readLogs(input: LogsInput, signal: AbortSignal): Readable {
+  return Readable.from(read(input, signal), { objectMode: false, highWaterMark: CHUNK_BYTES });
+}
+
+async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const { path, options } = input;
+  const follow = options.follow && input.running !== undefined;
+  // Watched before the first read, so that no change falls between.
+  using change = follow ? new ChangeSignal(dirname(path)) : undefined;
+  const state = { ended: !follow };
+  const end = (): void => {
+    state.ended = true;
+    change?.raise();
+  };
+  signal.addEventListener('abort', end, { once: true });
+  input.running?.ended.then(end, end);
+  const timer = follow && options.untilNs > 0n ? setTimeout(end, untilMs(options.untilNs)) : undefined;
+
+  const files = await openLogFiles(path);
+  let current: LogFile | undefined;
+  try {
+    let offset = 0;
+    if (options.tail === 0) {
+      for (const file of files.splice(0, files.length - 1)) await file.handle.close();
+      offset = files[0]?.sizeBytes ?? 0;
+    } else if (options.tail !== undefined) offset = await seekTail(files, options.tail);
+
+    const total = files.reduce((sum, file) => sum + file.sizeBytes, 0) - offset;
+    const backlog = new LogDecoder({ ...options, multiplexed: !input.tty, coalesce: total > COALESCE_FROM_BYTES });
+    for (let file = files.shift(); file; file = files.shift()) {
+      if (current) offset = 0;
+      await current?.handle.close();
+      current = file;
+      offset = yield* readFile(file, offset, file.sizeBytes, backlog, signal);
+      if (backlog.done || signal.aborted) return;
+    }
+    if (!change) return;
+
+    const live = new LogDecoder({ ...options, multiplexed: !input.tty, coalesce: false });
+    while (!signal.aborted && !live.done) {
+      // Looked at before the read: what was written before the end is in the file by then.
+      const last = state.ended;
+      if (current) offset = yield* readFile(current, offset, Number.POSITIVE_INFINITY, live, signal);
+      const next: LogFile | undefined = current ? await nextLogFile(path, current) : (await openLogFiles(path)).shift();
+      if (next) {
+        // Rotated: what came between the last read and the rename is read before the new file.
+        if (current) yield* readFile(current, offset, Number.POSITIVE_INFINITY, live, signal);
+        await current?.handle.close();
+        current = next;
+        offset = 0;
+        continue;
+      }
+      if (last) return;
+      await change.wait();
+    }
+  } catch (error) {
+    throw systemError(`cannot read the log ${path}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+    for (const file of [current, ...files]) await file?.handle.close();
+  }
+}
+
+/** Decodes a file up to `limit`. @returns the offset after its last complete line */
+async function* readFile(
+  file: LogFile,
+  from: number,
+  limit: number,
+  decoder: LogDecoder,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer, number> {
+  let offset = from;
+  let buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  let spare = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  /** Bytes of an incomplete line at the start of the buffer. */
+  let kept = 0;
+  const readInto = (into: Buffer, at: number, position: number) => {
+    const length = Math.min(into.length - at, limit - position);
+    return length <= 0 ? Promise.resolve({ bytesRead: 0 }) : file.handle.read(into, at, length, position);
+  };
+  let pending = readInto(buffer, 0, offset);
+  while (!signal.aborted && !decoder.done) {
+    const { bytesRead } = await pending;
+    if (bytesRead === 0) break;
+    const filled = kept + bytesRead;
+    const { output, next } = decoder.decode(buffer, 0, filled);
+    offset += next;
+    kept = filled - next;
+    if (next === 0 && filled === buffer.length) {
+      if (filled >= MAX_LINE_BYTES) {
+        // No line at all: what follows its first newline may be one.
+        offset += filled;
+        kept = 0;
+      } else spare = Buffer.allocUnsafeSlow(buffer.length * 2);
+    }
+    buffer.copy(spare, 0, next, next + kept);
+    [buffer, spare] = [spare, buffer.length < spare.length ? Buffer.allocUnsafeSlow(spare.length) : buffer];
+    // The next read runs while the reader takes this output.
+    pending = readInto(buffer, kept, offset + kept);
+    if (output.length > 0) yield output;
+  }
+  await pending.catch(() => {});
+  return offset;
+}
+
+function untilMs(untilNs: bigint): number {
+  return Math.min(Math.max(Number(untilNs / 1_000_000n) - Date.now(), 0), 2 ** 31 - 1);
 }
