@@ -36,15 +36,10 @@ export function compileEndpoint(
   };
 }
 
-/** The steps that undo what the parent steps made; each tolerates that there is nothing. */
-export function removalSteps(endpoint: Endpoint, context: EndpointContext): readonly Step[] {
-  const { index } = context.bridge.device;
-  return [
-    ...(context.firewall?.removePorts(endpoint) ?? []),
-    ...(endpoint.ipv4
-      ? [routeStep([netlink.deleteNeighbor({ linkIndex: index, address: endpoint.ipv4.address })], [ENOENT, ENODEV])]
-      : []),
-  ];
+/** The steps that undo what the parent steps made, but for the firewall; each tolerates that there is nothing. */
+export function removalSteps(endpoint: Endpoint, linkIndex: number): readonly Step[] {
+  if (!endpoint.ipv4) return [];
+  return [routeStep([netlink.deleteNeighbor({ linkIndex, address: endpoint.ipv4.address })], [ENOENT, ENODEV])];
 }
 
 function hostSide(endpoint: Endpoint, interfaceName: string, context: EndpointContext): Step {

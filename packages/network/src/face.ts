@@ -106,6 +106,8 @@ export interface NetworkStack extends AsyncDisposable {
   /** Takes over the endpoint of a container that ran on while the daemon was away. */
   adopt(endpoint: Endpoint): void;
   endpoints(networkId: string): readonly Endpoint[];
+  /** Repairs rules that another program flushed or shadowed; runs by itself at each attach and every 10 seconds. Never rejects. */
+  repair(): Promise<void>;
   /** Removes links and firewall elements that no adopted endpoint owns. */
   reconcile(): Promise<void>;
 }

@@ -16,7 +16,7 @@ import { openNetworkRecords } from './records.ts';
 import { sysctlStep } from './step.ts';
 
 /** How soon rules are repaired that another program (dockerd, firewalld, ufw) flushed or shadowed, while no container starts. */
-const CHECK_MS = 10_000;
+const REPAIR_MS = 10_000;
 
 /**
  * Opens the networks of one daemon: makes the default ones on first use, and the default bridge when it is missing.
@@ -91,12 +91,14 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     );
   };
 
-  const check = (): void => {
-    for (const driver of drivers.values()) {
-      driver.check().catch(error => warn('repairing rules that another program changed', error));
+  const repair = async (): Promise<void> => {
+    try {
+      await Promise.all([...drivers.values()].map(driver => driver.check()));
+    } catch (error) {
+      warn('repairing rules that another program changed', error);
     }
   };
-  const timer = setInterval(check, CHECK_MS).unref();
+  const timer = setInterval(repair, REPAIR_MS).unref();
 
   return {
     list: () => [...networks.values()],
@@ -105,7 +107,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       const network = get(request.networkId);
       const attachment = await driverOf(network).attach(network, request);
       endpoints.get(network.id)?.set(attachment.endpoint.id, attachment.endpoint);
-      check();
+      void repair();
       return attachment;
     },
     async detach(endpoint) {
@@ -121,6 +123,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     },
     explain: explainLaunchFailure,
     endpoints: networkId => [...(endpoints.get(networkId)?.values() ?? [])],
+    repair,
     async reconcile() {
       for (const driver of drivers.values()) await driver.reconcile();
     },

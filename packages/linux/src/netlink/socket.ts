@@ -1,10 +1,12 @@
 import { constants } from 'node:os';
-import { check, libc, SystemCallError } from '../ffi.ts';
+import { check, type ForeignFunction, libc, SystemCallError } from '../ffi.ts';
 import { encode, type Message, NetlinkControl, NetlinkFlag } from './message.ts';
 import { errnoOf, type ParsedMessage, parseMessages } from './parse.ts';
 
 const socketCall = libc('int socket(int domain, int type, int protocol)');
-const sendCall = libc('long send(int fd, const void *buffer, size_t length, int flags)');
+const sendCall = libc('long send(int fd, const void *buffer, size_t length, int flags)') as ForeignFunction & {
+  readonly async: ForeignFunction;
+};
 const recvCall = libc('long recv(int fd, _Out_ void *buffer, size_t length, int flags)');
 const setsockoptCall = libc('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)');
 const bindCall = libc('int bind(int fd, const void *address, uint32_t length)');
@@ -19,7 +21,7 @@ const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const MSG_DONTWAIT = 0x40;
-const { EAGAIN, ENOBUFS } = constants.errno;
+const { EAGAIN, EIO, ENOBUFS } = constants.errno;
 const RECEIVE_BYTES = 65536;
 const TIMEOUT_SECONDS = 5;
 
@@ -31,6 +33,7 @@ const TIMEOUT_SECONDS = 5;
 export class NetlinkSocket implements Disposable {
   readonly #fd: number;
   readonly #buffer = Buffer.alloc(RECEIVE_BYTES);
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(protocol: number) {
     this.#fd = check(socketCall(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), 'socket', `netlink ${protocol}`);
@@ -48,6 +51,29 @@ export class NetlinkSocket implements Disposable {
   /** As {@link request}, of encoded bytes. */
   exchange(bytes: Uint8Array): ParsedMessage[] {
     check(sendCall(this.#fd, bytes, bytes.length, 0), 'send', 'netlink');
+    return this.#answers(bytes);
+  }
+
+  /**
+   * As {@link exchange}, but sent from a thread of the pool, so that the event loop goes on while the kernel waits for a
+   * lock; one after the other. Not together with the other methods on one socket.
+   */
+  exchangeInBackground(bytes: Uint8Array): Promise<ParsedMessage[]> {
+    const answered = this.#last.then(async () => {
+      const sent = await new Promise<unknown>((resolve, reject) =>
+        sendCall.async(this.#fd, bytes, bytes.length, 0, (error: unknown, result: unknown) =>
+          error ? reject(error) : resolve(result),
+        ),
+      );
+      // The errno of another thread is out of reach; nothing that this socket sends is refused by send itself.
+      if (Number(sent) < 0) throw new SystemCallError('send', EIO, 'netlink');
+      return this.#answers(bytes);
+    });
+    this.#last = answered.catch(() => {});
+    return answered;
+  }
+
+  #answers(bytes: Uint8Array): ParsedMessage[] {
     const sent = parseMessages(bytes);
     const waiting = new Set(sent.filter(expectsAnswer).map(message => message.sequence));
     const answers: ParsedMessage[] = [];

@@ -127,7 +127,10 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
     async detach(_network, endpoint) {
       const bridge = bridgeOf(endpoint.networkId);
       if (!bridge.endpoints.delete(hostLinkName(endpoint.id))) return;
-      const work = context.run(removalSteps(endpoint, { ...context, bridge })).then(
+      const work = Promise.all([
+        context.firewall?.removePorts(endpoint),
+        context.run(removalSteps(endpoint, bridge.device.index)),
+      ]).then(
         () => {},
         error => context.warn(`removing endpoint ${endpoint.id} from network ${endpoint.networkName}`, error),
       );

@@ -53,8 +53,7 @@ inOwnNetwork(import.meta.filename, () => {
     // Everything is flushed.
     nft('flush ruleset');
     nft('table ip filter {\n chain FORWARD { type filter hook forward priority 0; policy drop;\n }\n }');
-    const other = await startContainer(stack);
-    other.sandbox[Symbol.dispose]();
+    await stack.repair();
     await works();
     assert.equal(listChain('FORWARD').filter(line => line.includes('gantry0')).length, 2);
     assert.deepEqual(warnings, []);
