@@ -66,7 +66,7 @@ run() { # run WHAT COMMAND...: one line when it starts, one when it ends, its ow
   began=$(date +%s)
   say "$what ..."
   if ! "$@" >.gantry/setup.log 2>&1 9>&-; then
-    tail -n 30 .gantry/setup.log >&2
+    { head -n 12 .gantry/setup.log && tail -n +13 .gantry/setup.log | tail -n 20; } >&2
     fail "$what failed (the whole output is in $top/.gantry/setup.log); run the same command again to go on"
   fi
   say "$what: done in $(($(date +%s) - began)) s"
