@@ -3,7 +3,8 @@ import type { ExecConfig } from '../documents/index.ts';
 
 export type ExecState =
   | { readonly status: 'created' }
-  | { readonly status: 'running'; readonly pid: number }
+  /** `ended` resolves when its exit status has been recorded. */
+  | { readonly status: 'running'; readonly pid: number; readonly ended?: Promise<void> }
   | { readonly status: 'ended'; readonly pid: number; readonly exitCode: number };
 
 /** One more process of a container. */

@@ -98,8 +98,7 @@ function run(
           timeoutMs: EXEC_TIMEOUT_MS,
         }),
       );
-      exec.state = { status: 'running', pid };
-      watchExec(context, container, exec, pid, exited);
+      exec.state = { status: 'running', pid, ended: watchExec(context, container, exec, pid, exited) };
     } catch (error) {
       const exitCode = error instanceof GantryError ? (error.exitCode ?? 126) : 126;
       context.execs.end(exec, 0, exitCode);
@@ -114,12 +113,12 @@ function watchExec(
   exec: ExecRecord,
   pid: number,
   exited: Promise<{ readonly code: number }>,
-): void {
+): Promise<void> {
   const ended = exited.then(
     ({ code }) => code,
     () => 137,
   );
-  void ended.then(exitCode => {
+  return ended.then(exitCode => {
     if (context.phase === 'closed') return;
     if (exec.state.status !== 'ended') context.execs.end(exec, pid, exitCode);
     context.containerEvent(container, 'exec_die', { execID: exec.id, exitCode: String(exitCode) });
