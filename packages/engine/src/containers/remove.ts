@@ -67,7 +67,8 @@ async function removeLocked(context: EngineContext, container: Container, withVo
   context.execs.removeAllOf(id);
   if (withVolumes) await removeAnonymousVolumes(context, container);
   endAttachments(container.pendingAttachments.splice(0));
-  container.removed.notify(container.waitResult());
+  // An error here would mean that the removal failed.
+  container.removed.notify({ StatusCode: container.facts.exitCode });
   container.stopped.notify(container.waitResult());
   context.containerEvent(container, 'destroy');
 }
