@@ -6,6 +6,7 @@ export {
   parseMountOptions,
   printPlan,
   printStep,
+  resolveSeccomp,
 } from './compile/index.ts';
 export type * from './launch.ts';
 export { adoptShim } from './native/adopt.ts';
