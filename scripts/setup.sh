@@ -80,7 +80,7 @@ complete() {
   [ -z "$dev" ] || [ -d node_modules/typescript ]
 }
 # An `npm install` by hand leaves a node_modules that is newer than the lock file: that one is good too.
-if ! complete || { [ "$installed" != "$locked" ] && [ ! node_modules/.package-lock.json -nt package-lock.json ]; }; then
+if ! complete || { [ "$installed" != "$locked" ] && [ package-lock.json -nt node_modules/.package-lock.json ]; }; then
   command -v npm >/dev/null 2>&1 || fail "npm is needed once; install it with: ${sudo}apt-get install -y nodejs npm (Node 20 or newer)"
   omit=--omit=dev
   [ -z "$dev" ] && [ ! -d node_modules/typescript ] || omit=

@@ -52,7 +52,7 @@ function processes(): string[] {
     .flatMap(pid => {
       try {
         const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-        return /gantry-(native|shim|launcher|test)|packages\/daemon\/src\/main\.ts/.test(line)
+        return /gantry-(native|daemon|launcher|shim|init|test)|packages\/daemon\/src\/main\.ts/.test(line)
           ? [`process ${pid}: ${line}`]
           : [];
       } catch {

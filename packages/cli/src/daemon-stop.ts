@@ -38,7 +38,7 @@ function readPid(file: string): number | undefined {
 /** A PID is reused: only a process that runs our daemon is meant. */
 function isDaemon(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/packages/daemon/');
+    return /gantry-daemon|\/packages\/daemon\//.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
   } catch {
     return false;
   }
