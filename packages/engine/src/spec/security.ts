@@ -1,9 +1,9 @@
 import { systemError } from '@gantry/errors';
 import type { SeccompProfile } from '@gantry/oci';
+import { resolveSeccomp } from '@gantry/runtime';
 import type { EngineDefaults } from '../defaults.ts';
 import type { HostConfig } from '../documents/index.ts';
 import { parseSecurityOptions, type SecurityOptions } from '../validate/security-options.ts';
-import { defaultSeccomp, loadSeccomp } from './seccomp.ts';
 
 export type Security = {
   readonly options: SecurityOptions;
@@ -38,16 +38,12 @@ function chooseSeccomp(
   daemon: EngineDefaults,
   capabilities: readonly string[],
 ): SeccompProfile | undefined {
-  if (own === 'unconfined') return undefined;
   // A privileged container is only confined by a profile of its own.
-  if (host.Privileged) {
-    return own === '' ? undefined : own === 'builtin' ? defaultSeccomp(capabilities) : loadSeccomp(own, capabilities);
-  }
-  if (!daemon.kernel.seccomp) {
+  const choice = own || (host.Privileged ? 'unconfined' : daemon.seccompProfile || 'builtin');
+  if (choice === 'unconfined') return undefined;
+  if (!daemon.kernel.seccomp && !host.Privileged) {
     if (own === '' || own === 'builtin') return undefined;
     throw systemError('seccomp is not enabled in your kernel, cannot run a custom seccomp profile');
   }
-  const choice = own || daemon.seccompProfile;
-  if (choice === 'unconfined') return undefined;
-  return choice === '' || choice === 'builtin' ? defaultSeccomp(capabilities) : loadSeccomp(choice, capabilities);
+  return resolveSeccomp(choice, { capabilities });
 }
