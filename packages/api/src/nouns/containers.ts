@@ -103,7 +103,11 @@ async function list(call: Call): Promise<void> {
     size: query.bool('size'),
     filters,
   });
-  sendJson(call, 200, call.version >= 46 ? summaries : summaries.map(summary => summaryFor(call.version, summary)));
+  sendJson(
+    call,
+    200,
+    summaries.map(summary => summaryFor(call.version, summary)),
+  );
 }
 
 async function inspect(call: Call): Promise<void> {
@@ -181,7 +185,8 @@ async function update(call: Call): Promise<void> {
   if (call.version < 40) changes.PidsLimit = null;
   // 0, -1 and every other negative number mean no limit.
   if (typeof changes.PidsLimit === 'number' && changes.PidsLimit <= 0) changes.PidsLimit = 0;
-  sendJson(call, 200, await call.engine.containers.update(name(call), changes));
+  const { Warnings } = await call.engine.containers.update(name(call), changes);
+  sendJson(call, 200, { Warnings: Warnings.length === 0 ? null : Warnings });
 }
 
 async function resize(call: Call): Promise<void> {

@@ -1,4 +1,4 @@
-import { forbidden, invalidParameter, notImplemented } from '@gantry/errors';
+import { forbidden, invalidParameter, notImplemented, systemError } from '@gantry/errors';
 import { bodyStream } from '../http/body.ts';
 import { type Call, get, param, post, type Route, remove } from '../http/call.ts';
 import { parseFilters, withFilter } from '../http/filters.ts';
@@ -69,7 +69,7 @@ async function pull(call: Call, image: string, platform: string | undefined): Pr
 async function importImage(call: Call, platform: string | undefined): Promise<void> {
   const { query } = call;
   const source = query.get('fromSrc');
-  if (source === '') throw invalidParameter('Get "http:": http: no Host in request URL');
+  if (source === '') throw systemError('Get "http:": http: no Host in request URL');
   if (source !== '-') throw notImplemented('importing an image from a URL is not built yet');
   const options = {
     repository: query.get('repo'),

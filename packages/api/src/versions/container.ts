@@ -2,11 +2,11 @@ import type { ContainerInspect, ContainerSummary } from '@gantry/engine';
 import type { ApiVersion } from '../http/version.ts';
 import { isUserDefined } from './container-create.ts';
 
-/** A row of `GET /containers/json` as older clients know it. */
+/** A row of `GET /containers/json` as clients of this version know it; the engine's row is changed in place. */
 export function summaryFor(version: ApiVersion, summary: ContainerSummary): ContainerSummary {
-  if (version >= 46) return summary;
   // Annotations came with API 1.46.
-  return { ...summary, HostConfig: { NetworkMode: summary.HostConfig.NetworkMode } };
+  if (version < 46) delete summary.HostConfig.Annotations;
+  return summary;
 }
 
 /** `GET /containers/{id}/json` as older clients know it. */

@@ -31,7 +31,7 @@ export function infoFor(version: ApiVersion, newest: Readonly<Document>): Docume
     delete info.FirewallBackend;
     for (const key of ['ContainerdCommit', 'RuncCommit', 'InitCommit']) {
       const commit = objectOf(info[key]);
-      info[key] = { ...commit, Expected: commit.ID };
+      if (commit.ID) info[key] = { ...commit, Expected: commit.ID };
     }
   }
   if (version < 50) {

@@ -20,6 +20,8 @@ export function updateContainer(
       try {
         warnings = await update(context, container, changes);
       } catch (error) {
+        // What the request asks wrongly is said as it is.
+        if (isGantryError(error, 'invalidParameter')) throw error;
         const kind = isGantryError(error) ? error.kind : 'system';
         throw new GantryError(kind, `Cannot update container ${container.id}: ${messageOf(error)}`, { cause: error });
       }

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { request } from 'node:http';
+import { test } from 'node:test';
+import { startDaemon } from '../harness/daemon.ts';
+import { requests } from './api-requests.ts';
+import { differences, type Shaped } from './shape.ts';
+
+const peer = process.env.PEER_SOCKET ?? '/opt/peers/run/docker.sock';
+
+/** The same requests to a running dockerd and to us: status, headers, and the keys of the answers are the same. */
+test('answers have the shape of dockerd’s', {
+  skip: (process.getuid?.() !== 0 && 'needs root') || (!existsSync(peer) && 'needs a running dockerd (PEER_SOCKET)'),
+}, async t => {
+  await using daemon = await startDaemon();
+  const name = `gantry-shape-${randomBytes(3).toString('hex')}`;
+  const sides = [peer, daemon.socket];
+  try {
+    for (const { title, method, path, body, headers, keep, ignore } of requests(name)) {
+      const [theirs, ours] = await Promise.all(sides.map(socket => ask(socket, method, path, body, headers)));
+      assert.ok(theirs && ours);
+      if (keep) continue;
+      await t.test(title ?? `${method} ${path}${body === undefined ? '' : ` ${body.slice(0, 60)}`}`, () => {
+        assert.deepEqual(differences(theirs, ours, ignore), []);
+      });
+    }
+  } finally {
+    await Promise.all(
+      sides.flatMap(socket => [
+        ask(socket, 'DELETE', `/containers/${name}?force=1&v=1`),
+        ask(socket, 'DELETE', `/containers/${name}-2?force=1&v=1`),
+        ask(socket, 'DELETE', `/volumes/${name}`),
+        ask(socket, 'DELETE', `/images/${name}:tagged`),
+      ]),
+    );
+  }
+});
+
+function ask(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Shaped> {
+  return new Promise((resolve, reject) => {
+    const typed =
+      body === undefined || 'Content-Type' in headers ? headers : { ...headers, 'Content-Type': 'application/json' };
+    const sent = request({ socketPath, method, path, headers: typed, agent: false }, answer => {
+      const chunks: Buffer[] = [];
+      answer.on('data', chunk => chunks.push(chunk));
+      answer.once('error', reject);
+      answer.once('end', () =>
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks).toString() }),
+      );
+    });
+    sent.once('error', reject);
+    sent.end(body);
+  });
+}
