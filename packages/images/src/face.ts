@@ -64,6 +64,8 @@ export type StoredImage = {
 export type TransferProgress = (message: {
   status?: string;
   id?: string;
+  /** The bar that goes with progressDetail, as Docker draws it. */
+  progress?: string;
   progressDetail?: { current?: number; total?: number };
   stream?: string;
   aux?: unknown;

@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises';
-import { notImplemented } from '@gantry/errors';
 import type { StateStore } from '@gantry/store';
 import { importImage } from './archive/import.ts';
 import { loadImages } from './archive/load.ts';
 import { saveImages } from './archive/save.ts';
 import type { ImageStore } from './face.ts';
+import { type PullContext, pullImage } from './pull/pull.ts';
+import { SharedPulls } from './pull/shared-pulls.ts';
 import { seedArchive } from './seed.ts';
 import { openDriver } from './storage/open-driver.ts';
 import { BlobStore } from './store/blobs.ts';
@@ -42,6 +43,12 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
   const images = new ImageRepository(root, database, blobs, layers);
   await layers.sweep();
 
+  const pulls = new SharedPulls();
+  const context: PullContext = {
+    images,
+    registries: options.registries ?? { insecure: [], mirrors: [] },
+    maxConcurrentDownloads: options.maxConcurrentDownloads ?? 3,
+  };
   const lowerOf = (imageId: string): string[] => database.imageLayers(imageId).map(layer => layer.folder);
 
   return {
@@ -52,9 +59,10 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     tag: (imageId, reference) => images.tag(imageId, reference),
     untag: reference => images.untag(reference),
     delete: (imageId, deleteOptions) => images.delete(imageId, deleteOptions),
-    pull: async () => {
-      throw notImplemented('pull');
-    },
+    pull: (reference, pullOptions, progress, signal) =>
+      pulls.run(JSON.stringify([reference, pullOptions]), progress, signal, (tell, shared) =>
+        pullImage(context, reference, pullOptions, tell, shared),
+      ),
     load: (archive, progress, signal) => loadImages(images, archive, progress, signal),
     import: (source, importOptions, signal) => importImage(images, source, importOptions, signal),
     save: async (refs, signal) => saveImages(images, refs, signal),

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { invalidParameter } from '@gantry/errors';
+import { invalidParameter, notFound } from '@gantry/errors';
 import { familiarReference, formatReference, parseAnyReference, repositoryOf, withDefaultTag } from '@gantry/oci';
 import type { ImageRepository } from '../store/image-repository.ts';
 import { imageArchive, type LayoutImage } from './layout.ts';
@@ -53,8 +53,12 @@ function select(images: ImageRepository, ref: string): { imageId: string; name: 
       const tags = images.database.names().filter(({ name, kind }) => kind === 'tag' && name.startsWith(prefix));
       if (tags.length > 0) return tags.map(({ imageId, name }) => ({ imageId, name }));
     }
-    const { id, repoTags } = images.get(ref);
     const exact = withDefaultTag(reference);
+    if (!images.has(ref)) {
+      // dockerd has other words here for a name with a tag than for one that may also be an id.
+      throw notFound(reference.tag === undefined ? `No such image: ${ref}` : 'reference does not exist');
+    }
+    const { id, repoTags } = images.get(ref);
     const isNamed = exact.digest === undefined && repoTags.includes(familiarReference(exact));
     return [{ imageId: id, name: isNamed ? formatReference(exact) : undefined }];
   }

@@ -1,6 +1,7 @@
 import { invalidParameter, notFound } from '@gantry/errors';
 import { CleanupStack } from '@gantry/jobs';
 import {
+  type AnyReference,
   type Digest,
   digestOf,
   familiarReference,
@@ -62,12 +63,21 @@ export class ImageRepository {
   /** Finds an image as Docker does: a full id, then a name, then the beginning of an id. */
   get(text: string): StoredImage {
     const any = parseAnyReference(text);
-    const id = any.kind === 'id' ? any.digest : (this.#byName(any.reference) ?? this.#byPrefix(text));
-    const row = id === undefined ? undefined : this.database.image(id);
+    const row = this.#find(any, text);
     if (row) return this.#stored(row);
     throw notFound(
       `No such image: ${any.kind === 'id' ? any.digest : familiarReference(withDefaultTag(any.reference))}`,
     );
+  }
+
+  /** Tells whether {@link get} finds something. */
+  has(text: string): boolean {
+    return this.#find(parseAnyReference(text), text) !== undefined;
+  }
+
+  #find(any: AnyReference, text: string): ImageRow | undefined {
+    const id = any.kind === 'id' ? any.digest : (this.#byName(any.reference) ?? this.#byPrefix(text));
+    return id === undefined ? undefined : this.database.image(id);
   }
 
   /** The image that a name stands for, by digest when it has one. */
@@ -204,7 +214,7 @@ export class ImageRepository {
         gone.push(next.id);
         for (const { chainId } of layers.reverse()) if (!this.database.chainIsUsed(chainId)) gone.push(chainId);
         if (noPrune || parent === undefined) break;
-        const isHeld = this.database.namesOf(parent).length > 0 || this.database.children(parent).length > 0;
+        const isHeld: boolean = this.database.namesOf(parent).length > 0 || this.database.children(parent).length > 0;
         next = isHeld ? undefined : this.database.image(parent);
       }
     });
