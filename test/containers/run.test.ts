@@ -28,7 +28,7 @@ describe('docker run', { skip: rootOnly }, () => {
 
   test('the exit status of the program is that of the client', async () => {
     assert.equal((await daemon.docker('run', '--rm', 'busybox', 'sh', '-c', 'exit 42')).code, 42);
-    assert.equal((await daemon.docker('run', '--rm', 'busybox', 'sh', '-c', 'kill -9 $$')).code, 137);
+    assert.equal((await daemon.docker('run', '--rm', '--init', 'busybox', 'sh', '-c', 'kill -9 $$')).code, 137);
   });
 
   test('a missing executable is 127, one that may not run is 126, a bad flag 125', async () => {
@@ -195,7 +195,7 @@ describe('docker run', { skip: rootOnly }, () => {
       ...[
         'sh',
         '-c',
-        'cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes cpu.max cpu/cpu.cfs_quota_us pids.max pids/pids.max 2>/dev/null',
+        'cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes cpu.max cpu/cpu.cfs_quota_us pids.max pids/pids.max 2>/dev/null; true',
       ],
     );
     assert.match(limits, /^67108864$/m);
@@ -242,7 +242,7 @@ describe('docker run', { skip: rootOnly }, () => {
 
   test('masked and read-only paths, and /sys', async () => {
     assert.equal(
-      await run([], 'sh', '-c', 'wc -c </proc/keys; ls /proc/scsi /sys/firmware 2>/dev/null | grep -v :'),
+      await run([], 'sh', '-c', 'wc -c </proc/keys; ls /proc/scsi /sys/firmware 2>/dev/null | grep -v :; true'),
       '0',
     );
     const write = await daemon.docker('run', '--rm', 'busybox', 'sh', '-c', 'echo 1 >/proc/sys/vm/drop_caches');
@@ -279,8 +279,8 @@ describe('docker run', { skip: rootOnly }, () => {
   });
 
   test('a taken name is a conflict, an image that is not there is looked for', async () => {
-    await daemon.docker('create', '--name', 'taken', 'busybox');
-    const again = await daemon.docker('create', '--name', 'taken', 'busybox');
+    await daemon.docker('create', '--name', 'taken', 'busybox', 'true');
+    const again = await daemon.docker('create', '--name', 'taken', 'busybox', 'true');
     assert.match(
       again.stderr,
       /Conflict\. The container name "\/taken" is already in use by container "[0-9a-f]{64}"\. You have to remove \(or rename\) that container to be able to reuse that name\./,
