@@ -59,7 +59,7 @@ static bool flush(struct attacher *a) {
     a->size -= (size_t)sent;
     if (shim.linger_ms) shim.linger_ms = monotonic_ms();
   }
-  if (a->size == 0) queue_free(&a->data, &a->start, &a->size, &a->capacity);
+  if (a->size == 0) a->start = 0;
   return true;
 }
 
@@ -145,7 +145,7 @@ static void attacher_ready(struct source *source, uint32_t events) {
     drop(a);
     return;
   }
-  if (a->size <= ATTACH_BOUND / 2 && !attach_blocked(a->process)) stdio_resume(a->process);
+  if (!attach_blocked(a->process)) stdio_resume(a->process);
   watch(a);
 }
 
@@ -157,6 +157,8 @@ int attach_client(struct process *process, const struct attach_request *request,
     return a ? -EINVAL : -ENOMEM;
   }
   fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR);
+  int bound = ATTACH_BOUND;
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bound, sizeof bound);
   source_init(&a->source, fd, attacher_ready);
   a->process = process;
   a->flags = request->flags;
@@ -208,9 +210,10 @@ void attach_output(struct process *process, uint8_t stream, const uint8_t *data,
   }
 }
 
+// What a client's socket does not take stays here, at most one read of each stream; until it has gone nothing more is read.
 bool attach_blocked(const struct process *process) {
   for (const struct attacher *a = process->attachers; a; a = a->next)
-    if (a->size > ATTACH_BOUND) return true;
+    if (a->size > 0) return true;
   return false;
 }
 
@@ -219,6 +222,11 @@ void attach_input_ready(struct process *process) {
     next = a->next;
     watch(a);
   }
+}
+
+void attach_trim(struct process *process) {
+  for (struct attacher *a = process->attachers; a; a = a->next)
+    if (a->size == 0) queue_free(&a->data, &a->start, &a->size, &a->capacity);
 }
 
 void attach_end_all(struct process *process) {

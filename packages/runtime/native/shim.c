@@ -293,6 +293,7 @@ static void serve(void) {
     if (finished(now)) _exit(0);
     if (shim.trim && now - before >= TRIM_MS) {
       log_trim();
+      for (struct process *p = shim.processes; p; p = p->next) attach_trim(p);
       shim.trim = false;
     }
   }

@@ -4,8 +4,8 @@
 #include "steps.h"
 
 #define READ_SIZE 65536
-// How much an attached client may lag behind before the container's writes wait for it.
-#define ATTACH_BOUND (256 * 1024)
+// How much an attached client may lag behind, in its socket, before the container's writes wait for it.
+#define ATTACH_BOUND (512 * 1024)
 // How long the output of an ended process is waited for when somebody else still holds its pipes.
 #define DRAIN_MS 2000
 
@@ -16,7 +16,7 @@ struct stream {
   struct process *process;
   // 1 standard output, 2 standard error
   uint8_t number;
-  bool ended;
+  bool ended, grown;
 };
 
 // What waits to be written to the process's standard input.
@@ -129,6 +129,7 @@ void attach_output(struct process *process, uint8_t stream, const uint8_t *data,
 bool attach_blocked(const struct process *process);
 void attach_input_ready(struct process *process);
 void attach_end_all(struct process *process);
+void attach_trim(struct process *process);
 
 // exec.c
 int exec_start(struct daemon_connection *daemon, uint32_t request_id, int *fds, uint32_t count);

@@ -55,7 +55,10 @@ static int stream_read(struct stream *stream, int rounds, bool bounded) {
     ssize_t size = read(stream->source.fd, chunk, sizeof chunk);
     if (size > 0) {
       // A writer that fills its pipe gets a bigger one: fewer switches between it and us.
-      if (size == sizeof chunk && i == 0 && !process->tty) fcntl(stream->source.fd, F_SETPIPE_SZ, GROWN_PIPE);
+      if (size == sizeof chunk && !stream->grown && !process->tty) {
+        stream->grown = true;
+        fcntl(stream->source.fd, F_SETPIPE_SZ, GROWN_PIPE);
+      }
       deliver(stream, chunk, (size_t)size);
       continue;
     }

@@ -96,6 +96,7 @@ static int run_step(struct executor *e, const struct step *s, uint32_t index) {
   case OP_BARRIER: return step_barrier(e, s);
   case OP_NETLINK: return step_netlink(e, s, index);
   case OP_HOST_SOCKET: return step_host_socket(e, s);
+  case OP_DEVICE_PROGRAM: return step_device_program(e, s);
   case OP_COUNT: break;
   }
   return -EINVAL;

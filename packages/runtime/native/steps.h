@@ -81,6 +81,8 @@ int step_netlink(struct executor *e, const struct step *s, uint32_t index);
 void netlink_forget(struct executor *e);
 int step_host_socket(struct executor *e, const struct step *s);
 
+int step_device_program(const struct executor *e, const struct step *s);
+
 // The descriptor in a slot, or -EBADF.
 int slot_fd(const struct executor *e, uint64_t slot);
 // Puts `fd` into a slot; what was there is closed. Closes `fd` when it fails.

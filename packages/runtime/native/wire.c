@@ -109,6 +109,7 @@ static const char *const layouts[OP_COUNT] = {
     [OP_BARRIER] = "nn",           // id timeout
     [OP_NETLINK] = "nbnnnni",      // protocol message pidAt fdAt fdSlot reply (~0: absent)
     [OP_HOST_SOCKET] = "nsnsn",    // protocol address port relayAddress relayPort
+    [OP_DEVICE_PROGRAM] = "pb",    // program
 };
 
 int take_step(struct cursor *in, struct step *out) {

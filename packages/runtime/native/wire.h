@@ -74,6 +74,7 @@ enum op {
   OP_BARRIER,
   OP_NETLINK,
   OP_HOST_SOCKET,
+  OP_DEVICE_PROGRAM,
   OP_COUNT,
 };
 

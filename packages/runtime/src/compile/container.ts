@@ -149,6 +149,10 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
 function cgroupSteps(group: ReturnType<typeof cgroup.planCgroup>): Step[] {
   const steps: Step[] = group.directories.map(path => ({ op: 'mkdirAll', path, mode: 0o755 }));
   for (const { path, data } of group.writes) steps.push({ op: 'writeFile', path, data });
+  const [directory] = group.directories;
+  if (group.deviceProgram && directory !== undefined) {
+    steps.push({ op: 'deviceProgram', path: directory, program: group.deviceProgram });
+  }
   return steps;
 }
 

@@ -42,6 +42,7 @@ const OPS = [
   'barrier',
   'netlink',
   'hostSocket',
+  'deviceProgram',
 ] as const satisfies readonly Step['op'][];
 
 const numberOf = new Map<Step['op'], number>(OPS.map((op, index) => [op, index + 1]));
@@ -178,5 +179,8 @@ export function encodeStep(out: ByteWriter, step: Step): ByteWriter {
       out.u64(step.port);
       out.string(step.relayTo?.address);
       return out.u64(step.relayTo?.port ?? 0);
+    case 'deviceProgram':
+      at(step);
+      return out.data(step.program);
   }
 }

@@ -48,6 +48,11 @@ export type Step =
    * a file system of this statfs type, else the step fails with EXDEV.
    */
   | ({ readonly op: 'writeFile'; readonly data: string; readonly fsMagic?: number } & At & Tolerant)
+  /**
+   * Loads a program of type BPF_CGROUP_DEVICE (struct bpf_insn array) and attaches it to the version 2 cgroup whose
+   * directory is at the path.
+   */
+  | ({ readonly op: 'deviceProgram'; readonly program: Uint8Array } & At)
   // --- mounts ---
   | ({
       readonly op: 'mount';
