@@ -26,8 +26,8 @@ export type Command = {
   readonly arity: Arity;
   /** Flags end at the first other argument. */
   readonly flagsFirst?: boolean;
-  /** Errors are prefixed with the program's name and followed by a pointer to the help, status 125. */
-  readonly likeRun?: boolean;
+  /** Which errors come with the program's name, a pointer to the help and status 125: every one, or those of the flags. */
+  readonly pointsToHelp?: 'always' | 'for flags';
   /** Resolves with the exit status. */
   run(context: Context, values: Values): Promise<number>;
 };

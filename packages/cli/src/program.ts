@@ -89,7 +89,10 @@ function checkArity(spelling: string, { arity }: Command, count: number): void {
 async function explain(error: unknown, spelling: string, command: Command, globals: Values): Promise<number> {
   if (error instanceof ExitError) {
     if (error.message === '') return error.status;
-    return failure(command.likeRun ? likeRun(error.message, spelling) : error.message, error.status);
+    if (command.pointsToHelp === 'always')
+      return failure(withPointer(error.message, spelling), Math.max(125, error.status));
+    const points = command.pointsToHelp === 'for flags' && error.status === 125;
+    return failure(points ? withPointer(error.message, spelling) : error.message, error.status);
   }
   if (error instanceof UsageError || error instanceof ArgumentsError) {
     const { usageLine } = await import('./help.ts');
@@ -105,10 +108,10 @@ async function explain(error: unknown, spelling: string, command: Command, globa
   }
   const { describe } = await import('./describe-error.ts');
   const message = describe(error, globals);
-  return command.likeRun ? failure(likeRun(message, spelling), 125) : failure(message, 1);
+  return command.pointsToHelp === 'always' ? failure(withPointer(message, spelling), 125) : failure(message, 1);
 }
 
-function likeRun(message: string, spelling: string): string {
+function withPointer(message: string, spelling: string): string {
   return `gantry: ${message}\n\nRun 'gantry ${spelling} --help' for more information`;
 }
 

@@ -8,7 +8,7 @@ export const command: Command = {
   usage: 'IMAGE [COMMAND] [ARG...]',
   arity: atLeast(1),
   flagsFirst: true,
-  likeRun: true,
+  pointsToHelp: 'for flags',
   flags: containerFlags,
   async run(context, values) {
     const body = containerConfig(values, false, terminalSize(context));

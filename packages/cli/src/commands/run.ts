@@ -11,7 +11,7 @@ export const command: Command = {
   usage: 'IMAGE [COMMAND] [ARG...]',
   arity: atLeast(1),
   flagsFirst: true,
-  likeRun: true,
+  pointsToHelp: 'always',
   flags: [
     ...containerFlags,
     { name: 'detach', short: 'd', kind: toggle, help: 'Run container in background and print container ID' },

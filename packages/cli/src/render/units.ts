@@ -60,17 +60,18 @@ const SUFFIXES = 'bkmgtp';
  * @throws Error with Docker's wording
  */
 export function parseBytes(text: string): number {
-  const match = /^([\d.,]*\d)?\s?(.*)$/s.exec(text);
-  const digits = match?.[1] ?? '';
-  const suffix = (match?.[2] ?? '').toLowerCase();
-  if (digits === '') throw new Error(`invalid size: '${text}'`);
+  const [, before = '', given = ''] = /^(.*[\d. ])?([^\d. ]*)$/s.exec(text) ?? [];
+  if (before === '') throw new Error(`invalid size: '${text}'`);
+  const digits = before.endsWith(' ') ? before.slice(0, -1) : before;
+  const suffix = given.toLowerCase();
   const number = Number(digits);
-  if (Number.isNaN(number)) throw new Error(`strconv.ParseFloat: parsing ${JSON.stringify(digits)}: invalid syntax`);
+  if (!/^(\d+\.?\d*|\.\d+)$/.test(digits))
+    throw new Error(`strconv.ParseFloat: parsing ${JSON.stringify(digits)}: invalid syntax`);
   if (suffix === '') return Math.trunc(number);
   const power = SUFFIXES.indexOf(suffix.charAt(0));
   const tail = suffix.slice(1);
   const known = power === 0 ? tail === '' : tail === '' || tail === 'b' || tail === 'ib';
-  if (power < 0 || !known) throw new Error(`invalid suffix: '${match?.[2] ?? ''}'`);
+  if (power < 0 || !known) throw new Error(`invalid suffix: '${given}'`);
   return Math.trunc(number * 1024 ** power);
 }
 

@@ -1,6 +1,6 @@
 import type { Kind } from '../flags/flag.ts';
 import { parseBytes, parseDuration } from '../render/units.ts';
-import { parseUlimit } from './limits.ts';
+import { parseThrottle, parseUlimit, parseWeight } from './limits.ts';
 import { messageIn } from './message.ts';
 import { parseMount } from './mount.ts';
 
@@ -17,8 +17,35 @@ export const bytesOrUnlimited = read('bytes', text => (text === '-1' ? -1 : pars
 export const mount = read('mount', parseMount);
 export const ulimit = read('ulimit', parseUlimit);
 
+export const byteRate = read('list', text => parseThrottle(text, 'bytes'));
+export const operationRate = read('list', text => parseThrottle(text, 'operations'));
+export const weight = read('list', parseWeight);
+
 export const duration = read('duration', text => {
-  if (parseDuration(text) === undefined) throw new Error(`time: invalid duration ${JSON.stringify(text)}`);
+  if (parseDuration(text) !== undefined) return;
+  const quoted = JSON.stringify(text);
+  if (/^[+-]?(\d+\.?\d*|\.\d+)$/.test(text)) throw new Error(`time: missing unit in duration ${quoted}`);
+  const unit = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))*(?:\d+\.?\d*|\.\d+)([^\d.]+)/.exec(text)?.[1];
+  throw new Error(
+    unit === undefined
+      ? `time: invalid duration ${quoted}`
+      : `time: unknown unit ${JSON.stringify(unit)} in duration ${quoted}`,
+  );
+});
+
+const SYSCTLS = new Set(
+  ['msgmax', 'msgmnb', 'msgmni', 'sem', 'shmall', 'shmmax', 'shmmni', 'shm_rmid_forced'].map(name => `kernel.${name}`),
+);
+
+export const sysctl = read('map', text => {
+  const name = text.split('=')[0] ?? '';
+  const allowed = SYSCTLS.has(name) || name.startsWith('net.') || name.startsWith('fs.mqueue.');
+  if (!allowed || !text.includes('=')) throw new Error(`sysctl '${text}' is not allowed`);
+});
+
+export const deviceRule = read('list', text => {
+  if (!/^[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}$/.test(text))
+    throw new Error(`invalid device cgroup format '${text}'`);
 });
 
 export const decimal = read('decimal', text => {
@@ -52,7 +79,8 @@ export const address = read('list', text => {
   if (!isAddress(text.trim())) throw new Error(`IP address is not correctly formatted: ${text}`);
 });
 
-function isAddress(text: string): boolean {
+/** Tells whether `text` is an IPv4 or IPv6 address. */
+export function isAddress(text: string): boolean {
   if (/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) return text.split('.').every(part => Number(part) <= 255);
   return text.includes(':') && /^[0-9a-fA-F:.]+(%\w+)?$/.test(text);
 }

@@ -31,7 +31,7 @@ export function parseDevice(text: string): DeviceMapping {
   const isMode = (mode: string) => mode !== '' && /^[rwm]+$/.test(mode) && new Set(mode).size === mode.length;
   if (parts.length === 2 && isMode(second ?? ''))
     return { PathOnHost: source, PathInContainer: source, CgroupPermissions: second ?? '' };
-  if (third !== undefined && !isMode(third)) throw new Error(`invalid device specification: ${text}`);
+  if (third !== undefined && !isMode(third)) throw new Error(`bad mode specified: ${third}`);
   return { PathOnHost: source, PathInContainer: second || source, CgroupPermissions: third ?? 'rwm' };
 }
 

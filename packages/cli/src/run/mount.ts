@@ -168,7 +168,7 @@ export function parseMount(text: string): MountRequest {
     const key = (equals < 0 ? field : field.slice(0, equals)).trim().toLowerCase();
     const setter = setters.get(key);
     if (equals < 0 && !SWITCHES.has(key)) throw new Error(`invalid field '${field}' must be a key=value pair`);
-    if (!setter) throw new Error(`unknown option '${key}' in '${field}'`);
+    if (!setter) throw new Error(`unexpected key '${key}' in '${field}'`);
     setter(mount, equals < 0 ? 'true' : field.slice(equals + 1), key);
   }
   const filled = (options: object, kind: string) => {

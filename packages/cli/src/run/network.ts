@@ -37,10 +37,13 @@ export function networking(values: Values): {
   first.mac ??= values.text('mac-address');
   first.linkLocal.push(...values.list('link-local-ip'));
   const config: Record<string, EndpointSettings> = {};
+  const [only] = attachments;
   for (const one of attachments.length > 0 ? attachments : [first]) {
+    // A single network without settings is named by the mode alone.
+    if (one === only && attachments.length === 1 && isPlain(one)) continue;
     if (config[one.target])
       throw new ExitError(125, `network ${JSON.stringify(one.target)} is specified multiple times`);
-    if (attachments.length > 1 && !isUserDefined(one.target) && one.target !== 'bridge' && one.target !== 'default') {
+    if (attachments.length > 1 && !isUserDefined(one.target)) {
       throw new ExitError(
         125,
         'conflicting options: cannot attach both user-defined and non-user-defined network-modes',
@@ -49,6 +52,11 @@ export function networking(values: Values): {
     config[one.target] = endpoint(one);
   }
   return { mode, links, config };
+}
+
+function isPlain({ aliases, links, ip, ip6, linkLocal, mac, driverOptions, priority }: Attachment): boolean {
+  const lists = aliases.length + links.length + linkLocal.length + Object.keys(driverOptions).length;
+  return lists === 0 && !ip && !ip6 && !mac && priority === 0;
 }
 
 function isUserDefined(mode: string): boolean {

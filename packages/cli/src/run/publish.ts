@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { PortMap, PortSet } from '@gantry/client';
 import { splitCsv } from './mount.ts';
 
@@ -34,7 +35,10 @@ export function parseExpose(texts: readonly string[]): PortSet {
     if (text.includes(':')) throw new Error(`invalid port format for --expose: ${text}`);
     const [ports = '', protocol = 'tcp'] = text.split('/');
     const range = parseRange(ports);
-    if (!range) throw new Error(`invalid range format for --expose: ${text}, error: invalid port`);
+    if (!range) {
+      const reason = `strconv.ParseUint: parsing ${JSON.stringify(ports)}: invalid syntax`;
+      throw new Error(`invalid range format for --expose: ${text}, error: ${reason}`);
+    }
     for (let port = range.first; port <= range.last; port++) exposed[`${port}/${protocol.toLowerCase()}`] = {};
   }
   return exposed;
@@ -51,7 +55,7 @@ function parseOne(text: string) {
   const hostText = before.slice(hostColon + 1);
   const ip = hostColon < 0 ? '' : before.slice(0, hostColon).replace(/^\[(.*)\]$/, '$1');
   if (containerText === '') throw new Error(`no port specified: ${text}<empty>`);
-  if (ip !== '' && !/^[\d.]+$|:/.test(ip)) throw new Error(`invalid IP address: ${ip}`);
+  if (ip !== '' && !isIP(ip)) throw new Error(`invalid IP address: ${ip}`);
   if (!['tcp', 'udp', 'sctp'].includes(protocol)) throw new Error(`invalid proto: ${protocol}`);
   const container = parseRange(containerText);
   if (!container) throw new Error(`invalid containerPort: ${containerText}`);
