@@ -47,5 +47,5 @@ const members = imageArchive([
   },
 ]);
 const path = `${here}build/hello-world.tar`;
-writeFileSync(`${path}.new`, Buffer.concat([...saveArchive(members)].map(piece => Buffer.from(piece))));
+writeFileSync(`${path}.new`, Buffer.concat(Array.from(saveArchive(members), piece => Buffer.from(piece))));
 renameSync(`${path}.new`, path);

@@ -284,6 +284,7 @@ export function statusAt(dir: number, name: ByteString): FileStatus | undefined 
 
 /** A path by which calls that know no descriptors reach `name` in `dir`, or the directory itself when the name is empty, without walking through links. */
 export function pathAt(dir: number, name: ByteString): ByteString {
+  if (dir === AT_FDCWD) return name === '' ? '.' : name;
   return `/proc/self/fd/${dir}/${name === '' ? '.' : name}`;
 }
 
