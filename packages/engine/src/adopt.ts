@@ -6,6 +6,8 @@ import { autoRemove, type RunEnd, recordExit, watchRun } from './containers/exit
 import { startLocked } from './containers/start.ts';
 import { toTrash } from './containers/trash.ts';
 import type { EngineContext } from './context.ts';
+import type { ExecRecord } from './exec/registry.ts';
+import { watchExec } from './exec/start.ts';
 import { shouldRestart } from './restart-policy.ts';
 import { containerCgroup } from './spec/cgroup.ts';
 import { fromMs } from './time.ts';
@@ -30,7 +32,24 @@ export async function adoptContainers(context: EngineContext): Promise<void> {
       adopt(context, container).catch((error: unknown) => context.log(`take over ${container.id}`, error)),
     ),
   );
+  adoptExecs(context);
   await removeUnknown(context);
+}
+
+/** The execs that an engine before this one started: those that run are watched on, of the others nobody knows the end. */
+function adoptExecs(context: EngineContext): void {
+  for (const { id, containerId, config } of context.storage.loadExecs()) {
+    const container = context.containers.get(containerId);
+    const running = container?.run?.shim.execs.get(id);
+    if (!container || !running) {
+      void context.inBackground(`forget exec ${id}`, context.storage.deleteExec(id));
+      continue;
+    }
+    const exec: ExecRecord = { id, containerId, config, state: { status: 'created' } };
+    context.execs.add(exec);
+    const ended = watchExec(context, container, exec, running.pid, running.exited);
+    exec.state = { status: 'running', pid: running.pid, ended };
+  }
 }
 
 async function adopt(context: EngineContext, container: Container): Promise<void> {

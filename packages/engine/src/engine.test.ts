@@ -122,16 +122,25 @@ test('containers run on while the engine is away, and are taken over by the next
   const ends = await bench.create(['sh', '-c', 'sleep 0.3; exit 5'], {}, {}, 'ends');
   const goes = await bench.create(['sleep', '0.3'], {}, { AutoRemove: true }, 'goes');
   for (const id of [stays, ends, goes]) await bench.engine.containers.start(id);
+  const { Id: execId } = await bench.engine.execs.create(stays, execConfig(['sh', '-c', 'sleep 1; exit 9']));
+  await bench.engine.execs.startDetached(execId);
   const { State: before } = await bench.engine.containers.inspect(stays, { size: false });
   await bench.close();
   for (const id of [ends, goes]) await fileExists(join(bench.root, 'run/containers', id), 'exit');
 
-  const { containers, execs } = await bench.open();
+  const { containers, execs, events } = await bench.open();
   const { State: after } = await containers.inspect('stays', { size: false });
   assert.deepEqual(after, before);
   assert.equal((await containers.inspect('ends', { size: false })).State.ExitCode, 5);
   const gone = await containers.inspect('goes', { size: false }).catch(() => undefined);
   if (gone) assert.equal(await bench.waitFor(goes, 'removed').catch(() => 0), 0);
+  if ((await execs.inspect(execId)).Running) {
+    const filters = new Map([['event', new Set(['exec_die'])]]);
+    for await (const { Actor } of events.subscribe({ sinceNs: 0n, filters }, AbortSignal.timeout(10_000))) {
+      if (Actor.Attributes.execID === execId) break;
+    }
+  }
+  assert.equal((await execs.inspect(execId)).ExitCode, 9);
   const { Id } = await execs.create(stays, execConfig(['echo', 'still here']));
   const client = await AttachedClient.connect(await execs.startAttached(Id, { tty: false }));
   assert.equal((await client.received).slice(8), 'still here\n');

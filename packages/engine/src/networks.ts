@@ -74,7 +74,10 @@ function document(network: NetworkRecord, containers: Record<string, NetworkCont
     IPAM: {
       Driver: 'default',
       Options: null,
-      Config: network.subnets.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway })),
+      Config:
+        network.subnets.length === 0
+          ? null
+          : network.subnets.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway })),
     },
     Internal: network.internal,
     Attachable: false,

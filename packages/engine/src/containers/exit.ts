@@ -20,6 +20,10 @@ export function watchRun(context: EngineContext, container: Container, shim: Shi
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   const run: Run = { shim, facts, ended };
   container.become({ status: container.facts.paused ? 'paused' : 'running', run });
+  shim.onDetach(execId => {
+    if (execId === undefined) context.containerEvent(container, 'detach');
+    else context.containerEvent(container, 'exec_detach', { execID: execId });
+  });
   const end = Promise.race([
     shim.exited.then((exit): RunEnd => ({ exit })),
     shim.lost.then((): RunEnd | undefined => undefined),
@@ -66,7 +70,9 @@ export async function recordExit(
   const { networks } = context.options;
   const startedNs = BigInt(facts.startedNs ?? '0');
   const finishedNs = exit.exitedAtMs > 0 ? fromMs(exit.exitedAtMs) : nowNs();
-  if ((await cgroup.readOomKills(context.options.cgroup, runFacts.cgroupPath)) > 0) {
+  // Nothing else ends by KILL without a person; the file is not read for every exit, for it costs a tenth of a start.
+  const maybeOom = exit.signal === 9 || document.hostConfig.Memory > 0;
+  if (maybeOom && (await cgroup.readOomKills(context.options.cgroup, runFacts.cgroupPath)) > 0) {
     facts.oomKilled = true;
     context.containerEvent(container, 'oom');
   }

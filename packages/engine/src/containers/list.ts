@@ -29,11 +29,17 @@ export async function listContainers(context: EngineContext, options: ListOption
       ...summarize(container),
       Image: shownImage(context, container, images),
       Status: container.statusText(),
-      ...(options.size ? await containerSizes(context, container) : {}),
+      ...(options.size ? await shownSizes(context, container) : {}),
     };
     summaries.push(summary);
   }
   return summaries;
+}
+
+/** Docker leaves a size of 0 out. */
+async function shownSizes(context: EngineContext, container: Container): Promise<Partial<ContainerSummary>> {
+  const { SizeRw, SizeRootFs } = await containerSizes(context, container);
+  return { ...(SizeRw === 0 ? {} : { SizeRw }), SizeRootFs };
 }
 
 /** What `ps` shows of a container; made anew only after a change of it. */
@@ -57,11 +63,7 @@ export function summarize(container: Container): ContainerSummary {
       ...(hostConfig.Annotations ? { Annotations: hostConfig.Annotations } : {}),
     },
     NetworkSettings: { Networks: endpointDocuments(container) },
-    // The source of a volume is the volume store's own affair here.
-    Mounts: document.mounts.map(mount => ({
-      ...mountPoint(mount),
-      ...(mount.type === 'volume' ? { Source: '' } : {}),
-    })),
+    Mounts: document.mounts.map(mountPoint),
   };
   return container.summary;
 }

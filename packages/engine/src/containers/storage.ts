@@ -1,10 +1,16 @@
 import type { Migration, StateStore } from '@gantry/store';
+import type { ExecConfig } from '../documents/index.ts';
+import type { ExecRecord } from '../exec/registry.ts';
 import { Container } from './container.ts';
 import type { ContainerDocument, ContainerFacts } from './document.ts';
 
 const MIGRATION: Migration = {
   room: 'containers',
-  statements: [`CREATE TABLE containers (id TEXT PRIMARY KEY, document TEXT NOT NULL, facts TEXT NOT NULL) STRICT`],
+  statements: [
+    'CREATE TABLE containers (id TEXT PRIMARY KEY, document TEXT NOT NULL, facts TEXT NOT NULL) STRICT',
+    // Execs that run, for an engine that takes their container over.
+    'CREATE TABLE execs (id TEXT PRIMARY KEY, container_id TEXT NOT NULL, config TEXT NOT NULL) STRICT',
+  ],
 };
 
 /**
@@ -72,6 +78,37 @@ export class ContainerStorage {
     );
     this.#dirty.set(container, written);
     return written;
+  }
+
+  insertExec(exec: ExecRecord): Promise<void> {
+    return this.#store.write(
+      () => {
+        this.#store
+          .statement('INSERT OR REPLACE INTO execs VALUES (?, ?, ?)')
+          .run(exec.id, exec.containerId, JSON.stringify(exec.config));
+      },
+      { durable: false },
+    );
+  }
+
+  deleteExec(id: string): Promise<void> {
+    return this.#store.write(
+      () => {
+        this.#store.statement('DELETE FROM execs WHERE id = ?').run(id);
+      },
+      { durable: false },
+    );
+  }
+
+  loadExecs(): { id: string; containerId: string; config: ExecConfig }[] {
+    return this.#store
+      .statement('SELECT id, container_id, config FROM execs')
+      .all()
+      .map(row => ({
+        id: String(row.id),
+        containerId: String(row.container_id),
+        config: JSON.parse(String(row.config)) as ExecConfig,
+      }));
   }
 
   delete({ id, document }: Container): Promise<void> {

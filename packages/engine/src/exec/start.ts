@@ -98,6 +98,7 @@ function run(
           timeoutMs: EXEC_TIMEOUT_MS,
         }),
       );
+      void context.inBackground(`save exec ${exec.id}`, context.storage.insertExec(exec));
       exec.state = { status: 'running', pid, ended: watchExec(context, container, exec, pid, exited) };
     } catch (error) {
       const exitCode = error instanceof GantryError ? (error.exitCode ?? 126) : 126;
@@ -107,7 +108,8 @@ function run(
   });
 }
 
-function watchExec(
+/** Records the end of an exec when it comes; a lost shim is told of by the end of its container. */
+export function watchExec(
   context: EngineContext,
   container: Container,
   exec: ExecRecord,
@@ -121,6 +123,7 @@ function watchExec(
   return ended.then(exitCode => {
     if (context.phase === 'closed') return;
     if (exec.state.status !== 'ended') context.execs.end(exec, pid, exitCode);
+    void context.inBackground(`forget exec ${exec.id}`, context.storage.deleteExec(exec.id));
     context.containerEvent(container, 'exec_die', { execID: exec.id, exitCode: String(exitCode) });
   });
 }
