@@ -1,12 +1,19 @@
-import type { CgroupResources, ControlWrite, DeviceRule } from '../resources.ts';
+import { reduceRules } from '../device-rules.ts';
+import type { CgroupResources, ControlWrite } from '../resources.ts';
 
-/** Device rules in their order; one of type `a` resets the list. @see admin-guide/cgroup-v1/devices.rst */
+/**
+ * Device rules, as few writes as say the same: the default, then its exceptions.
+ * @see admin-guide/cgroup-v1/devices.rst
+ */
 export function devicesWrites({ devices }: CgroupResources): ControlWrite[] {
-  return (devices ?? []).map(rule => ({ file: rule.allow ? 'devices.allow' : 'devices.deny', data: line(rule) }));
-}
-
-function line({ type = 'a', major, minor, access = 'rwm' }: DeviceRule): string {
-  const number = (value: number | undefined) => (value === undefined || value < 0 ? '*' : String(value));
-  // The kernel reads nothing behind an `a`.
-  return type === 'a' ? 'a' : `${type} ${number(major)}:${number(minor)} ${access}`;
+  if (!devices || devices.length === 0) return [];
+  const { allowAll, exceptions } = reduceRules(devices);
+  const number = (value: number) => (value < 0 ? '*' : String(value));
+  return [
+    { file: allowAll ? 'devices.allow' : 'devices.deny', data: 'a' },
+    ...exceptions.map(({ type, major, minor, access }) => ({
+      file: allowAll ? 'devices.deny' : 'devices.allow',
+      data: `${type} ${number(major)}:${number(minor)} ${access}`,
+    })),
+  ];
 }

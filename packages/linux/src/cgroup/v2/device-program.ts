@@ -1,3 +1,4 @@
+import { reduceRules } from '../device-rules.ts';
 import type { DeviceRule } from '../resources.ts';
 
 /** What BPF_CGROUP_DEVICE programs are told: struct bpf_cgroup_dev_ctx. */
@@ -14,8 +15,6 @@ const MOVE_REGISTER = 0xbc;
 const JUMP_NOT_EQUAL = 0x55;
 const EXIT = 0x95;
 
-type Exception = { type: 'b' | 'c'; major: number; minor: number; access: number };
-
 /**
  * Compiles device rules to an eBPF program (struct bpf_insn array) for BPF_CGROUP_DEVICE. The rules mean what they mean
  * in version 1: an `a` rule sets the default and forgets the rest, others are exceptions from it.
@@ -31,7 +30,8 @@ export function deviceProgram(rules: readonly DeviceRule[]): Uint8Array {
     instruction(LOAD_WORD, 4, 1, CONTEXT.major),
     instruction(LOAD_WORD, 5, 1, CONTEXT.minor),
   ];
-  for (const { type, major, minor, access } of exceptions) {
+  for (const { type, major, minor, access: letters } of exceptions) {
+    const access = [...letters].reduce((mask, letter) => mask | (ACCESS[letter] ?? 0), 0);
     const tests: ((skip: number) => number[])[] = [skip => instruction(JUMP_NOT_EQUAL, 2, 0, skip, TYPE[type])];
     if (major >= 0) tests.push(skip => instruction(JUMP_NOT_EQUAL, 4, 0, skip, major));
     if (minor >= 0) tests.push(skip => instruction(JUMP_NOT_EQUAL, 5, 0, skip, minor));
@@ -65,27 +65,4 @@ function instruction(opcode: number, target: number, source: number, offset: num
   bytes.writeInt16LE(offset, 2);
   bytes.writeInt32LE(constant, 4);
   return [...bytes];
-}
-
-/** Plays the rules through as version 1's control files would. */
-function reduceRules(rules: readonly DeviceRule[]): { allowAll: boolean; exceptions: Exception[] } {
-  let allowAll = false;
-  let exceptions = new Map<string, Exception>();
-  for (const { allow, type = 'a', major = -1, minor = -1, access = 'rwm' } of rules) {
-    if (type === 'a') {
-      allowAll = allow;
-      exceptions = new Map();
-      continue;
-    }
-    const bits = [...access].reduce((mask, letter) => mask | (ACCESS[letter] ?? 0), 0);
-    const key = `${type} ${major}:${minor}`;
-    const known = exceptions.get(key);
-    if (allow !== allowAll) {
-      exceptions.set(key, { type, major, minor, access: (known?.access ?? 0) | bits });
-    } else if (known) {
-      known.access &= ~bits;
-      if (known.access === 0) exceptions.delete(key);
-    }
-  }
-  return { allowAll, exceptions: [...exceptions.values()] };
 }
