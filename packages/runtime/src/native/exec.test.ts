@@ -19,7 +19,7 @@ function exec(
 
 test('an exec runs in all namespaces of the container and reports its own end', needsRoot, async () => {
   await using bench = new Bench();
-  const shim = await bench.launch([{ op: 'hostname', name: 'inside' }, ...shell('sleep 1000')]);
+  const shim = await bench.launch([{ op: 'hostname', name: 'inside' }, ...shell('exec sleep 1000')]);
   const client = new Client({ stdin: false, multiplexed: false });
   const script = 'hostname; for n in mnt net ipc uts pid cgroup; do readlink /proc/thread-self/ns/$n; done; exit 9';
   const own: Step = { op: 'mount', source: 'proc', path: '/proc', type: 'proc', flags: 0 };
@@ -105,7 +105,7 @@ test('an exec whose child keeps the output open ends all the same', needsRoot, a
 test('execs end with their container', needsRoot, async () => {
   await using bench = new Bench();
   const shim = await bench.launch('sleep 1000');
-  const running = await exec(shim, shell('sleep 1000'));
+  const running = await exec(shim, shell('exec sleep 1000'));
   await shim.signal('init', 9);
   assert.equal((await shim.exited).signal, 9);
   assert.equal((await running.exited).signal, 9);
