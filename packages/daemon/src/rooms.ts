@@ -4,7 +4,7 @@ import { newestVersion, oldestVersion } from '@gantry/api';
 import { type Engine, findKernelFeatures, openEngine } from '@gantry/engine';
 import { openImageStore, seedImages } from '@gantry/images';
 import { cgroup, mountRoot } from '@gantry/linux';
-import { openNetworkStack } from '@gantry/network';
+import { type NetworkStack, openNetworkStack } from '@gantry/network';
 import { adoptShim, startLauncher } from '@gantry/runtime';
 import { StateStore } from '@gantry/store';
 import { openVolumeStore } from '@gantry/volumes';
@@ -83,7 +83,7 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
         dns: config.dns,
         dnsSearch: config.dnsSearch,
         dnsOptions: config.dnsOptions,
-        hostGatewayIps: config.hostGatewayIps,
+        hostGatewayIps: config.hostGatewayIps.length > 0 ? config.hostGatewayIps : bridgeGateways(networks),
         logDriver: config.logDriver,
         logOptions: config.logOptions,
         runtimes: ['runc'],
@@ -94,6 +94,12 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
       },
     }),
   );
+}
+
+/** What `host-gateway` means unless it is set: the default bridge's own addresses. */
+function bridgeGateways(networks: NetworkStack): string[] {
+  const bridge = networks.list().find(network => network.name === 'bridge');
+  return bridge?.subnets.map(({ gateway }) => gateway).filter(gateway => gateway !== '') ?? [];
 }
 
 /** What `info` says; read through getters where a reload may change it. */

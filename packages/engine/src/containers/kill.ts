@@ -50,8 +50,8 @@ export function sendSignal(context: EngineContext, container: Container, signal:
     try {
       await shim.signal('init', signal);
     } catch (error) {
-      // It has ended, and its exit is on the way.
-      if (!isGantryError(error, 'notFound')) {
+      // It has ended, or its shim has with it, and its exit is on the way.
+      if (!isGantryError(error, 'notFound') && !isGantryError(error, 'unavailable')) {
         throw systemError(`Cannot kill container ${container.id}: ${messageOf(error)}`, { cause: error });
       }
     }
