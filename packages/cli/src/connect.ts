@@ -1,5 +1,5 @@
 import { ConnectionError, EngineClient, type Host, type Ping, parseHost, type TlsFiles } from '@gantry/client';
-import { UsageError } from './errors.ts';
+import { ExitError } from './errors.ts';
 import type { Values } from './flags/parse.ts';
 import { VERSION } from './version.ts';
 
@@ -8,7 +8,7 @@ export const DEFAULT_HOST = 'unix:///run/gantry.sock';
 /** The host of `-H`, GANTRY_HOST or DOCKER_HOST; undefined when the default socket is meant. */
 export function chosenHost(globals: Values, env: NodeJS.ProcessEnv = process.env): Host | undefined {
   const hosts = globals.list('host');
-  if (hosts.length > 1) throw new UsageError('specify only one -H');
+  if (hosts.length > 1) throw new ExitError(1, 'Specify only one -H');
   const host = hosts[0] || env.GANTRY_HOST || env.DOCKER_HOST;
   const secure =
     globals.on('tls') || globals.on('tlsverify') || Boolean(env.DOCKER_TLS_VERIFY) || Boolean(env.DOCKER_TLS);

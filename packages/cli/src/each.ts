@@ -13,7 +13,7 @@ export async function forEach(
   context: Context,
   names: readonly string[],
   work: (name: string) => Promise<unknown>,
-  print: (name: string, result: unknown) => string = name => name,
+  print: (name: string, result: unknown) => string | undefined = name => name,
 ): Promise<number> {
   const running: Promise<unknown>[] = [];
   const results: Promise<{ readonly result: unknown } | { readonly error: unknown }>[] = [];
@@ -30,7 +30,10 @@ export async function forEach(
   for (const [at, name] of names.entries()) {
     const outcome = await results[at];
     if (outcome && 'error' in outcome) errors.push(describe(outcome.error, context.globals));
-    else context.stdout.write(`${print(name, outcome?.result)}\n`);
+    else {
+      const line = print(name, outcome?.result);
+      if (line !== undefined) context.stdout.write(`${line}\n`);
+    }
   }
   if (errors.length > 0) throw new ExitError(1, errors.join('\n'));
   return 0;

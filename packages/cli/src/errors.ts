@@ -12,9 +12,12 @@ export class ArgumentsError extends Error {
 export class ExitError extends Error {
   override readonly name = 'ExitError';
   readonly status: number;
+  /** Printed as it is, even by commands whose errors point to their help. */
+  readonly plain: boolean;
 
-  constructor(status: number, message = '') {
+  constructor(status: number, message = '', options: { readonly plain?: boolean } = {}) {
     super(message);
     this.status = status;
+    this.plain = options.plain ?? false;
   }
 }

@@ -4,8 +4,7 @@ import { describe } from './describe-error.ts';
 import { ExitError } from './errors.ts';
 import type { Values } from './flags/parse.ts';
 import { indentJson } from './render/json.ts';
-import { compile } from './render/list.ts';
-import { TemplateError } from './template/execute.ts';
+import { compileTemplate, type Template, TemplateError } from './template/execute.ts';
 import { Nil } from './template/values.ts';
 
 export const objectTypes = ['container', 'image', 'network', 'volume'] as const;
@@ -46,7 +45,7 @@ export async function inspectAll(
   anyType: boolean,
 ): Promise<number> {
   const format = values.text('format') || undefined;
-  const template = format === undefined || format === 'json' ? undefined : compile(format);
+  const template = format === undefined || format === 'json' ? undefined : compileInspect(format);
   const engine = await context.engine();
   const found: string[] = [];
   const errors: string[] = [];
@@ -70,6 +69,15 @@ export async function inspectAll(
   else context.stdout.write(found.length === 0 ? '[]\n' : `${indentJson(`[${found.join(',')}]`, '    ')}\n`);
   if (errors.length > 0) throw new ExitError(1, errors.join('\n'));
   return 0;
+}
+
+function compileInspect(format: string): Template {
+  try {
+    return compileTemplate(format);
+  } catch (error) {
+    if (error instanceof TemplateError) throw new ExitError(64, `template parsing error: ${error.message}`);
+    throw error;
+  }
 }
 
 const NIL_MAPS = new Set([

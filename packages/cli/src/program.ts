@@ -51,7 +51,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const noun = nouns.has(first);
   if (noun && (second === undefined || second === '--help' || second === '-h' || second === 'help')) {
     const { nounHelp } = await import('./help.ts');
-    process.stdout.write(nounHelp(first));
+    (second === undefined ? process.stderr : process.stdout).write(nounHelp(first));
     return 0;
   }
   const spelling = noun ? `${first} ${second}` : first;
@@ -89,7 +89,7 @@ function checkArity(spelling: string, { arity }: Command, count: number): void {
 async function explain(error: unknown, spelling: string, command: Command, globals: Values): Promise<number> {
   if (error instanceof ExitError) {
     if (error.message === '') return error.status;
-    if (command.pointsToHelp === 'always')
+    if (command.pointsToHelp === 'always' && !error.plain)
       return failure(withPointer(error.message, spelling), Math.max(125, error.status));
     const points = command.pointsToHelp === 'for flags' && error.status === 125;
     return failure(points ? withPointer(error.message, spelling) : error.message, error.status);

@@ -14,12 +14,8 @@ export type SessionOptions = {
 };
 
 /** Docker refuses a terminal session whose input is no terminal. @throws ExitError */
-export function checkTty(
-  context: Context,
-  { stdin, tty }: { readonly stdin: boolean; readonly tty: boolean },
-  status = 1,
-): void {
-  if (stdin && tty && !context.stdin.isTTY) throw new ExitError(status, 'the input device is not a TTY');
+export function checkTty(context: Context, { stdin, tty }: { readonly stdin: boolean; readonly tty: boolean }): void {
+  if (stdin && tty && !context.stdin.isTTY) throw new ExitError(1, 'the input device is not a TTY', { plain: true });
 }
 
 /**

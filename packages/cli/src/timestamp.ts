@@ -6,7 +6,7 @@ import { parseDuration } from './render/units.ts';
  * names no zone), or a duration before now. Answers in Unix seconds with nanoseconds, as the API takes it.
  * @throws ExitError
  */
-export function parseTimestamp(text: string, now = Date.now()): string {
+export function parseTimestamp(text: string, prefix = '', now = Date.now()): string {
   const duration = parseDuration(text);
   if (duration !== undefined) {
     const at = BigInt(Math.trunc(now)) * 1_000_000n - BigInt(duration);
@@ -17,7 +17,7 @@ export function parseTimestamp(text: string, now = Date.now()): string {
   const match = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}(?::\d{2}(?::\d{2})?)?)(?:\.(\d{1,9}))?)?(Z|[+-]\d{2}:\d{2})?$/.exec(
     text,
   );
-  if (!match) throw new ExitError(1, `failed to parse value as time or duration: ${JSON.stringify(text)}`);
+  if (!match) throw new ExitError(1, `${prefix}failed to parse value as time or duration: ${JSON.stringify(text)}`);
   const [, day, clock = '00', fraction = '', zone = ''] = match;
   const time = [...clock.split(':'), '00', '00'].slice(0, 3).join(':');
   const milliseconds = Date.parse(`${day}T${time}${zone}`);

@@ -29,17 +29,17 @@ export function parseHost(text: string, tls?: TlsFiles): Host {
     return { kind: 'unix', path, text: `unix://${path}` };
   }
   if (scheme !== 'tcp' && scheme !== 'http' && scheme !== 'https') {
-    throw new Error(`Invalid bind address format: ${trimmed}`);
+    throw new Error(`invalid bind address format: ${trimmed}`);
   }
   const secure = scheme === 'https' ? (tls ?? { directory: '', verify: true }) : tls;
   const slash = rest.indexOf('/');
   const authority = slash < 0 ? rest : rest.slice(0, slash);
   const basePath = slash < 0 ? '' : rest.slice(slash).replace(/\/+$/, '');
   const match = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/.exec(authority);
-  if (!match) throw new Error(`Invalid bind address format: ${trimmed}`);
+  if (!match) throw new Error(`invalid bind address format: ${trimmed}`);
   const hostname = match[1] ?? match[2] ?? '';
   const port = match[3] ? Number(match[3]) : secure ? 2376 : 2375;
-  if (port > 65535) throw new Error(`Invalid bind address format: ${trimmed}`);
+  if (port > 65535) throw new Error(`invalid bind address format: ${trimmed}`);
   return {
     kind: 'tcp',
     hostname: hostname === '' ? '127.0.0.1' : hostname,

@@ -17,9 +17,10 @@ export const command: Command = {
     if (detachKeys !== undefined) detachSequence(detachKeys);
     const engine = await context.engine();
     const { Id, State, Config } = await engine.containers.inspect(name);
-    if (!State.Running) throw new ExitError(1, 'cannot attach to a stopped container, start it first');
-    if (State.Paused) throw new ExitError(1, 'cannot attach to a paused container, unpause it first');
-    if (State.Restarting) throw new ExitError(1, 'cannot attach to a restarting container, wait until it is running');
+    if (!State.Running) throw new ExitError(1, 'You cannot attach to a stopped container, start it first');
+    if (State.Paused) throw new ExitError(1, 'You cannot attach to a paused container, unpause it first');
+    if (State.Restarting)
+      throw new ExitError(1, 'You cannot attach to a restarting container, wait until it is running');
     const tty = Config.Tty;
     const stdin = !values.on('no-stdin') && Config.OpenStdin;
     checkTty(context, { stdin, tty });

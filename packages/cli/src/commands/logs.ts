@@ -26,7 +26,7 @@ export const command: Command = {
     const [name = ''] = values.args;
     const time = (flag: string) => {
       const value = values.text(flag);
-      return value ? parseTimestamp(value) : undefined;
+      return value ? parseTimestamp(value, `invalid value for ${JSON.stringify(flag)}: `) : undefined;
     };
     const options = {
       stdout: true,

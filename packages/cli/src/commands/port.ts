@@ -13,7 +13,13 @@ export const command: Command = {
     const ports = NetworkSettings.Ports ?? {};
     if (wanted !== undefined) {
       const [port = '', protocol = 'tcp'] = wanted.split('/');
-      if (!/^\d+$/.test(port) || Number(port) > 65535) throw new ExitError(1, `Error: invalid port (${port})`);
+      if (!/^\d+$/.test(port) || Number(port) > 65535) {
+        const reason = /^\d+$/.test(port) ? 'value out of range' : 'invalid syntax';
+        throw new ExitError(
+          1,
+          `Error: invalid port (${port}): strconv.ParseUint: parsing ${JSON.stringify(port)}: ${reason}`,
+        );
+      }
       const bindings = ports[`${port}/${protocol}`];
       if (!bindings?.length) throw new ExitError(1, `Error: No public port '${wanted}' published for ${name}`);
       const lines = bindings.map(binding => hostPort(binding.HostIp, binding.HostPort));

@@ -15,16 +15,19 @@ export const command: Command = {
   async run(context, values) {
     const engine = await context.engine();
     const force = values.on('force');
-    return forEach(context, values.args, async name => {
+    const remove = async (name: string): Promise<boolean> => {
       const ref = name.replace(/^\/+/, '');
       if (ref === '') throw new ExitError(1, 'container name cannot be empty');
       try {
         await engine.containers.remove(ref, { force, link: values.on('link'), volumes: values.on('volumes') });
+        return true;
       } catch (error) {
         // With --force a container that is gone already is what was wanted.
         if (!(force && error instanceof ApiError && error.status === 404)) throw error;
         context.stderr.write(`Error response from daemon: ${error.message}\n`);
+        return false;
       }
-    });
+    };
+    return forEach(context, values.args, remove, (name, removed) => (removed === true ? name : undefined));
   },
 };

@@ -28,7 +28,7 @@ export const command: Command = {
       Tty: tty = false,
     } = body;
     const detachKeys = values.text('detach-keys') || undefined;
-    if (!detached) checkTty(context, { stdin, tty }, 125);
+    if (!detached) checkTty(context, { stdin, tty });
     if (detachKeys !== undefined) detachSequence(detachKeys);
     const engine = await context.engine();
     const id = await createContainer(context, engine, values, body);

@@ -24,7 +24,12 @@ const any = (label: string): Kind => ({ label, isSwitch: false, check: () => und
 
 export const text = any('string');
 export const list = any('list');
-export const filter = any('filter');
+/** `key=value`, as `--filter` takes it. */
+export const filter: Kind = {
+  label: 'filter',
+  isSwitch: false,
+  check: value => (value === '' || value.includes('=') ? undefined : 'bad format of filter (expected name=value)'),
+};
 export const map = any('map');
 
 const TRUE = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);

@@ -40,7 +40,8 @@ function config(values: Values, detached: boolean, consoleSize: readonly [number
   const streams = values.list('attach').map(stream => stream.toLowerCase());
   const all = streams.length === 0;
   const stdin = values.on('interactive');
-  if (detached && !all) throw new ExitError(125, 'Conflicting options: -a and -d');
+  if (detached && !all)
+    throw new ExitError(1, 'conflicting options: cannot specify both --attach and --detach', { plain: true });
   const attachStdin = !detached && (streams.includes('stdin') || (stdin && all));
   const published = parsePublish(values.list('publish'));
   const exposed = { ...published.exposed, ...parseExpose(values.list('expose')) };

@@ -1,3 +1,5 @@
+import { functions } from './functions.ts';
+
 /**
  * Go's text/template, as far as --format uses it.
  * @see pkg.go.dev/text/template
@@ -36,6 +38,9 @@ export type Operand = (
   readonly at: number;
 };
 
+/** `and` and `or` stop early, so they are the engine's own. */
+const functionNames = new Set([...functions.keys(), 'and', 'or']);
+
 export class TemplateError extends Error {
   override readonly name = 'TemplateError';
 }
@@ -57,6 +62,8 @@ export function parseTemplate(source: string): readonly Node[] {
 
 class Parser {
   readonly #source: string;
+  /** The variables declared so far, in this block and around it. */
+  #variables = new Set(['$']);
   #at = 0;
   #tokens: Token[] = [];
   #next = 0;
@@ -124,6 +131,9 @@ class Parser {
   }
 
   #control(kind: 'if' | 'with' | 'range'): Node {
+    if (!this.#peek()) throw this.#error(`missing value for ${kind}`);
+    const before = this.#variables.size;
+    const known = [...this.#variables];
     const pipe = this.#pipe();
     this.#finish();
     const body = this.#list();
@@ -139,6 +149,7 @@ class Parser {
       otherwise = this.#list();
     }
     if (this.#closer.word !== 'end') throw this.#error('unexpected EOF');
+    if (this.#variables.size > before) this.#variables = new Set(known);
     return { kind, pipe, body, otherwise };
   }
 
@@ -204,6 +215,7 @@ class Parser {
         this.#next += 4;
       }
     }
+    for (const name of variables) this.#variables.add(name);
     const commands: Operand[][] = [];
     let command: Operand[] = [];
     for (let token = this.#peek(); ; token = this.#peek()) {
@@ -243,6 +255,7 @@ class Parser {
         return { kind: 'field', path, source: `.${path.join('.')}`, at };
       }
       case 'variable': {
+        if (!this.#variables.has(token.text)) throw this.#error(`undefined variable ${JSON.stringify(token.text)}`);
         const path = this.#path();
         return { kind: 'variable', name: token.text, path, source: [token.text, ...path].join('.'), at };
       }
@@ -250,6 +263,7 @@ class Parser {
         if (token.text === 'true' || token.text === 'false')
           return simple({ kind: 'literal', value: token.text === 'true' });
         if (token.text === 'nil') return simple({ kind: 'nil' });
+        if (!functionNames.has(token.text)) throw this.#error(`function ${JSON.stringify(token.text)} not defined`);
         return { kind: 'function', name: token.text, path: [], source: token.text, at };
       case 'sign':
         if (token.text === '.') return { kind: 'dot', path: [], source: '.', at };
