@@ -24,7 +24,7 @@ export function containerRlimits(
     const type = `RLIMIT_${Name.toUpperCase()}`;
     if (rlimitNumber(type) === undefined) {
       throw systemError(
-        `failed to create task for container: failed to create shim task: OCI runtime create failed: wrong rlimit value: ${type}`,
+        `failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: wrong rlimit value: ${type}`,
       );
     }
     return { type, soft: limitValue(Soft), hard: limitValue(Hard), clamp };

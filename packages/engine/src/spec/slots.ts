@@ -9,6 +9,12 @@ const openFile = promisify(open);
 
 const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
 
+function openFailure(error: unknown): string {
+  if (codeOf(error) === 'ENOENT') return 'no such file or directory';
+  if (codeOf(error) !== 'ENOTDIR') return messageOf(error);
+  return 'not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
+}
+
 /**
  * The descriptors of one launch: the root first, then the sources of mounts, so that nothing can be exchanged between
  * check and use, and so that the child needs no path of the host.
@@ -48,10 +54,9 @@ export class LaunchSlots implements Disposable {
     try {
       slot = await this.openPath(path);
     } catch (error) {
-      const reason = codeOf(error) === 'ENOENT' ? 'no such file or directory' : messageOf(error);
       throw invalidParameter(
-        `failed to create task for container: failed to create shim task: OCI runtime create failed: failed to fulfil mount request: open ${path}: ${reason}`,
-        { cause: error, hint: 'the source of the mount was removed after the container was created' },
+        `failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: failed to fulfil mount request: open ${path}: ${openFailure(error)}`,
+        { cause: error, hint: 'the source of the mount has changed since the container was created' },
       );
     }
     if (mount.subpath === undefined) return slot;

@@ -5,7 +5,8 @@ import type { LinuxSpec } from '@gantry/oci';
 import type { HostConfig } from '../documents/index.ts';
 import { isPrivateNetwork } from '../validate/modes.ts';
 
-const PREFIX = 'failed to create task for container: failed to create shim task: OCI runtime create failed: ';
+const PREFIX =
+  'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ';
 
 /** Settings of a network namespace of the container's own, where the kernel has them. */
 const NETWORK_DEFAULTS = {

@@ -1,4 +1,4 @@
-import type { ContainerConfig, HostConfig } from '../documents/index.ts';
+import type { ContainerConfig, HostConfig, MountRequest } from '../documents/index.ts';
 
 /**
  * The container's own configuration with Go's zero values for what a client left out, in the order of dockerd's JSON.
@@ -109,9 +109,25 @@ export function fillHostConfig(given: Partial<HostConfig>): HostConfig {
     CpuPercent: given.CpuPercent ?? 0,
     IOMaximumIOps: given.IOMaximumIOps ?? 0,
     IOMaximumBandwidth: given.IOMaximumBandwidth ?? 0,
-    ...(given.Mounts && given.Mounts.length > 0 ? { Mounts: given.Mounts } : {}),
+    ...(given.Mounts && given.Mounts.length > 0 ? { Mounts: given.Mounts.map(fillMount) } : {}),
     MaskedPaths: given.MaskedPaths ?? null,
     ReadonlyPaths: given.ReadonlyPaths ?? null,
     ...(given.Init === null || given.Init === undefined ? {} : { Init: given.Init }),
+  };
+}
+
+/** A mount request in the order of dockerd's JSON, without what is empty. */
+function fillMount(given: MountRequest): MountRequest {
+  const { Type, Source, Target, ReadOnly, Consistency, BindOptions, VolumeOptions, TmpfsOptions, ImageOptions } = given;
+  return {
+    Type,
+    ...(Source ? { Source } : {}),
+    Target: Target ?? '',
+    ...(ReadOnly ? { ReadOnly } : {}),
+    ...(Consistency ? { Consistency } : {}),
+    ...(BindOptions ? { BindOptions } : {}),
+    ...(VolumeOptions ? { VolumeOptions } : {}),
+    ...(ImageOptions ? { ImageOptions } : {}),
+    ...(TmpfsOptions ? { TmpfsOptions } : {}),
   };
 }
