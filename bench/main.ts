@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { startOurs } from './ours.ts';
 import { startPeer } from './peer.ts';
 import type { Row } from './row.ts';
+import { ownRows } from './rows/alone.ts';
 import { apiRows } from './rows/api.ts';
 import { memoryRows } from './rows/memory.ts';
 import { runRows } from './rows/run.ts';
@@ -20,12 +21,18 @@ const { values } = parseArgs({
   options: { rows: { type: 'string' }, runs: { type: 'string' }, write: { type: 'boolean', default: false } },
 });
 
-type Figure = { readonly row: Row; readonly theirs: number | undefined; readonly ours: number };
+type Figure = {
+  readonly row: Pick<Row, 'title' | 'limit'> & { readonly unit: string };
+  readonly theirs: number | undefined;
+  readonly ours: number;
+};
 
 const all: readonly Row[] = [...memoryRows, ...runRows, ...apiRows, ...streamRows];
 const wanted = values.rows?.split(',');
 const rows = all.filter(row => !wanted || wanted.includes(row.id));
-if (rows.length === 0) throw new Error(`no such row; there are ${all.map(row => row.id).join(', ')}`);
+const alone = ownRows.filter(row => !wanted || wanted.includes(row.id));
+if (rows.length + alone.length === 0)
+  throw new Error(`no such row; there are ${[...all, ...ownRows].map(row => row.id).join(', ')}`);
 
 const figures: Figure[] = [];
 {
@@ -37,6 +44,15 @@ const figures: Figure[] = [];
     // One engine's containers must not weigh on the other's figures, so each row is measured engine by engine.
     const theirs = peer && (await figureOf(row, peer));
     const figure = { row, theirs, ours: await figureOf(row, ours) };
+    figures.push(figure);
+    console.log(lineOf(figure));
+  }
+  for (const row of alone) {
+    const figure = {
+      row: { ...row, limit: { absolute: row.atMost } },
+      theirs: undefined,
+      ours: await row.measure(ours),
+    };
     figures.push(figure);
     console.log(lineOf(figure));
   }
@@ -66,7 +82,7 @@ function kept({ row, theirs, ours }: Figure): boolean | undefined {
 function cells(figure: Figure): [string, string, string, string, string, string] {
   const { row, theirs, ours } = figure;
   const show = (value: number | undefined): string =>
-    value === undefined ? 'not measured' : `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${row.unit}`;
+    value === undefined ? '–' : `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${row.unit}`;
   const limit = 'absolute' in row.limit ? show(row.limit.absolute) : `${row.limit.ratio.toFixed(2)} ×`;
   const verdict = kept(figure);
   const word = verdict === undefined ? '?' : verdict ? 'kept' : 'NOT KEPT';

@@ -1,48 +1,97 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { execute, pidsWhere, type Target } from './target.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { docker, execute, familyOf, parentOf, type Target } from './target.ts';
 
 const gantry = resolve(import.meta.dirname, '../gantry');
 
-export type Ours = Target & { readonly root: string; readonly daemonPid: number } & AsyncDisposable;
+export type Ours = Target & {
+  readonly root: string;
+  readonly daemonPid: () => number;
+  /** Ends the daemon and starts it again; milliseconds from exec until the first answer. */
+  readonly restart: () => Promise<number>;
+} & AsyncDisposable;
 
 /** Starts a daemon of this checkout with its own roots and bridge. */
-export async function startOurs(options: readonly string[] = []): Promise<Ours> {
+export async function startOurs(): Promise<Ours> {
   const root = mkdtempSync(join(tmpdir(), 'gantry-bench-'));
   const socket = join(root, 'gantry.sock');
   const log = openSync(join(root, 'daemon.log'), 'a');
-  const child = spawn(
-    gantry,
-    [
-      'daemon',
-      ...['--host', `unix://${socket}`, '--data-root', join(root, 'data'), '--exec-root', join(root, 'run')],
-      ...['--pidfile', join(root, 'pid'), '--bridge', 'gantrybench0', ...options],
-    ],
-    { stdio: ['ignore', log, log] },
-  );
-  const daemonPid = child.pid;
-  if (daemonPid === undefined) throw new Error('the daemon could not be started');
-  const ended = new Promise<void>(done => child.once('exit', () => done()));
-  for (let tries = 0; ; tries++) {
-    const ping = await execute('curl', ['-fs', '--unix-socket', socket, 'http://d/_ping']);
-    if (ping.code === 0) break;
-    if (tries > 200 || child.exitCode !== null)
-      throw new Error(`no daemon:\n${readFileSync(join(root, 'daemon.log'), 'utf8')}`);
-    await new Promise(wait => setTimeout(wait, 50));
+  let daemon = await start();
+
+  async function start(): Promise<{
+    readonly pid: number;
+    readonly readyMs: number;
+    readonly end: () => Promise<void>;
+  }> {
+    const startMs = performance.now();
+    const child = spawn(
+      gantry,
+      [
+        'daemon',
+        ...['--host', `unix://${socket}`, '--data-root', join(root, 'data'), '--exec-root', join(root, 'run')],
+        ...['--pidfile', join(root, 'pid'), '--bridge', 'gantrybench0'],
+      ],
+      { stdio: ['ignore', log, log] },
+    );
+    if (child.pid === undefined) throw new Error('the daemon could not be started');
+    const ended = new Promise<void>(done => child.once('exit', () => done()));
+    while (!(await answers(socket))) {
+      if (performance.now() - startMs > 15_000 || child.exitCode !== null) {
+        throw new Error(`no daemon:\n${readFileSync(join(root, 'daemon.log'), 'utf8')}`);
+      }
+      await delay(2);
+    }
+    const end = (): Promise<void> => {
+      child.kill('SIGTERM');
+      return ended;
+    };
+    return { pid: child.pid, readyMs: performance.now() - startMs, end };
   }
-  return {
+
+  const target: Ours = {
     name: 'gantry',
     socket,
     root,
-    daemonPid,
-    // Launcher, helper and shims carry the daemon's run directory or are its descendants; all are named gantry-*.
-    enginePids: () => [daemonPid, ...pidsWhere('comm', comm => /^gantry-/.test(comm))],
+    daemonPid: () => daemon.pid,
+    // A shim is the parent of its container's first process, and no child of the daemon.
+    enginePids: async () => {
+      const containers = (await docker(target, ['ps', '-q'])).stdout.split('\n').filter(Boolean);
+      const pids =
+        containers.length === 0
+          ? ''
+          : (await docker(target, ['inspect', '-f', '{{.State.Pid}}', ...containers])).stdout;
+      const shims = pids
+        .split('\n')
+        .filter(Boolean)
+        .map(pid => parentOf(Number(pid)));
+      return [...familyOf(daemon.pid), ...shims.filter(pid => pid !== undefined)];
+    },
+    restart: async () => {
+      await daemon.end();
+      daemon = await start();
+      return daemon.readyMs;
+    },
     async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM');
-      await ended;
+      await daemon.end();
+      await execute('ip', ['link', 'delete', 'gantrybench0']);
       rmSync(root, { recursive: true, force: true });
     },
   };
+  return target;
+}
+
+function answers(socket: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const connection = connect(socket);
+    connection.once('error', () => resolve(false));
+    connection.once('connect', () => connection.write('GET /_ping HTTP/1.0\r\n\r\n'));
+    connection.once('data', data => {
+      connection.destroy();
+      resolve(data.includes(' 200 '));
+    });
+  });
 }

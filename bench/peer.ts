@@ -17,7 +17,7 @@ export async function startPeer(): Promise<(Target & AsyncDisposable) | undefine
   return {
     name: 'dockerd',
     socket,
-    enginePids: () => pidsWhere('comm', comm => /^(dockerd|containerd|containerd-shim|docker-proxy)/.test(comm)),
+    enginePids: async () => pidsWhere('comm', comm => /^(dockerd|containerd|containerd-shim|docker-proxy)/.test(comm)),
     async [Symbol.asyncDispose]() {
       if (ours) await execute(`${peers}/dockerd`, ['stop']);
     },

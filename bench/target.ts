@@ -7,7 +7,7 @@ export type Target = {
   /** Path of its unix socket. */
   readonly socket: string;
   /** Pids of the engine's own processes: daemon, helpers, shims; not those of containers. */
-  readonly enginePids: () => number[];
+  readonly enginePids: () => Promise<number[]>;
 };
 
 export type Ended = {
@@ -102,6 +102,27 @@ export function pidsWhere(file: 'cmdline' | 'comm', test: (content: string) => b
       }
     })
     .map(Number);
+}
+
+/** A process and all its descendants. */
+export function familyOf(pid: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const other of pidsWhere('comm', () => true)) {
+    const parent = parentOf(other);
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), other]);
+  }
+  const family = [pid];
+  for (const member of family) family.push(...(children.get(member) ?? []));
+  return family;
+}
+
+/** The parent of a process; undefined when it is gone. */
+export function parentOf(pid: number): number | undefined {
+  try {
+    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The middle of some numbers, or another quantile of them. */

@@ -9,7 +9,7 @@ export const memoryRows: readonly Row[] = [
     unit: 'MB',
     runs: 1,
     limit: { absolute: 90 },
-    measure: async target => pssMb(target.enginePids()),
+    measure: async target => pssMb(await target.enginePids()),
   },
   {
     id: 'pss-container',
@@ -21,9 +21,9 @@ export const memoryRows: readonly Row[] = [
     measure: async target => {
       // The first containers fill pools and caches that later ones share; the growth from 20 to 100 is the price of one.
       await startSleepersFrom(target, 0, 20);
-      const beforeMb = pssMb(target.enginePids());
+      const beforeMb = pssMb(await target.enginePids());
       await startSleepersFrom(target, 20, 100);
-      return (pssMb(target.enginePids()) - beforeMb) / 80;
+      return (pssMb(await target.enginePids()) - beforeMb) / 80;
     },
   },
 ];

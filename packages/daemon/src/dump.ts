@@ -1,6 +1,24 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { JobLog } from '@gantry/jobs';
+
+/** Measures from the first dump on, so that a daemon that nobody asks pays nothing. */
+let loopDelay: IntervalHistogram | undefined;
+
+/** Delays of the event loop since the last dump, in milliseconds; undefined at the first. */
+function takeLoopDelay(): Record<'p50' | 'p99' | 'max', number> | undefined {
+  if (!loopDelay) {
+    loopDelay = monitorEventLoopDelay({ resolution: 1 });
+    loopDelay.enable();
+    return undefined;
+  }
+  // The histogram counts the timer's own interval of 1 ms.
+  const ms = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - 1);
+  const taken = { p50: ms(loopDelay.percentile(50)), p99: ms(loopDelay.percentile(99)), max: ms(loopDelay.max) };
+  loopDelay.reset();
+  return taken;
+}
 
 /** Writes what the daemon does right now (jobs, with their spans; stacks; memory) to a file, and returns its path. */
 export function dumpState(directory: string, jobs: JobLog | undefined): string {
@@ -30,6 +48,7 @@ export function dumpState(directory: string, jobs: JobLog | undefined): string {
         pid: process.pid,
         running: [...(jobs?.running ?? [])].map(describe),
         ended: (jobs?.ended ?? []).map(describe),
+        loopDelayMs: takeLoopDelay(),
         memory: process.memoryUsage(),
         resources: process.getActiveResourcesInfo(),
         javascriptStack,
