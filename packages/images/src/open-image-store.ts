@@ -4,7 +4,7 @@ import { importImage } from './archive/import.ts';
 import { loadImages } from './archive/load.ts';
 import { saveImages } from './archive/save.ts';
 import type { ImageStore } from './face.ts';
-import { type PullContext, pullImage } from './pull/pull.ts';
+import type { PullContext } from './pull/pull.ts';
 import { SharedPulls } from './pull/shared-pulls.ts';
 import { seedArchive } from './seed.ts';
 import { openDriver } from './storage/open-driver.ts';
@@ -60,9 +60,11 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     untag: reference => images.untag(reference),
     delete: (imageId, deleteOptions) => images.delete(imageId, deleteOptions),
     pull: (reference, pullOptions, progress, signal) =>
-      pulls.run(JSON.stringify([reference, pullOptions]), progress, signal, (tell, shared) =>
-        pullImage(context, reference, pullOptions, tell, shared),
-      ),
+      pulls.run(JSON.stringify([reference, pullOptions]), progress, signal, async (tell, shared) => {
+        // Loaded at the first pull: HTTP clients and TLS are 15 MB.
+        const { pullImage } = await import('./pull/pull.ts');
+        return pullImage(context, reference, pullOptions, tell, shared);
+      }),
     load: (archive, progress, signal) => loadImages(images, archive, progress, signal),
     import: (source, importOptions, signal) => importImage(images, source, importOptions, signal),
     save: async (refs, signal) => saveImages(images, refs, signal),
@@ -77,25 +79,23 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       );
     },
     containerRoot: containerId => driver.containerRoot(containerId),
-    graphDriverData: containerId => ({ ID: containerId, ...driver.containerData(containerId) }),
+    graphDriverData: containerId => (ID: containerId, ...driver.containerData(containerId) ),
     imageGraphDriverData: imageId => driver.layersData(lowerOf(imageId)),
     layers: imageId =>
-      database.imageLayers(imageId).map(({ chainId, diffId, sizeBytes }) => ({ chainId, diffId, sizeBytes })),
+      database.imageLayers(imageId).map((chainId, diffId, sizeBytes ) => (chainId, diffId, sizeBytes )),
     layersSize: () => database.layers().reduce((sum, layer) => sum + layer.sizeBytes, 0),
 
-    async removeContainerLayer(containerId) {
+    async removeContainerLayer(containerId) 
       layers.removeLater([await driver.discardContainer(containerId)]);
-      await layers.containerGone();
-    },
+      await layers.containerGone();,
     containerLayers: () => driver.containers(),
-    containerLayerSize: containerId => workers.run({ kind: 'size', path: driver.containerTree(containerId) }),
+    containerLayerSize: containerId => workers.run(kind: 'size', path: driver.containerTree(containerId) ),
 
     seed: path => seedArchive(images, path),
     settled: () => layers.settled(),
 
-    async [Symbol.asyncDispose]() {
+    async [Symbol.asyncDispose]() 
       await layers.settled();
-      await workers[Symbol.asyncDispose]();
-    },
+      await workers[Symbol.asyncDispose]();,
   };
 }

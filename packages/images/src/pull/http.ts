@@ -1,6 +1,10 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { Agent as HttpsAgent } from 'node:https';
 import { cancelled, messageOf, systemError } from '@gantry/errors';
+
+// Not imported: an import of node:http evaluates its lazy exports, and so loads Node's fetch (13 MB) too.
+const { Agent: HttpAgent, request: httpRequest } = process.getBuiltinModule('node:http');
+const https = process.getBuiltinModule('node:https');
 
 export type HttpRequest = {
   readonly method: 'GET' | 'HEAD' | 'POST';
@@ -33,7 +37,7 @@ export class HttpClient implements Disposable {
 
   constructor(options: { readonly verifyCertificates: boolean; readonly userAgent: string }) {
     this.#userAgent = options.userAgent;
-    this.#https = new HttpsAgent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: options.verifyCertificates });
+    this.#https = new https.Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: options.verifyCertificates });
   }
 
   /** Sends a request; the answer's body is the caller's to read or destroy. @throws ConnectionError, cancelled */
@@ -65,7 +69,7 @@ export class HttpClient implements Disposable {
     if (signal.aborted) throw cancelled('the transfer was cancelled');
     return new Promise((resolve, reject) => {
       const isTls = url.protocol === 'https:';
-      const make = isTls ? httpsRequest : httpRequest;
+      const make = isTls ? https.request : httpRequest;
       const agent = isTls ? this.#https : this.#http;
       const headers = { 'User-Agent': this.#userAgent, ...request.headers };
       const sent = make(url, { method, agent, headers, signal, timeout: CONNECT_MS });
