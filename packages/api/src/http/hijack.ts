@@ -1,10 +1,9 @@
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import type { PreparedAttach } from '@gantry/engine';
 import { messageOf } from '@gantry/errors';
 import type { Call } from './call.ts';
 import { httpStatus } from './errors.ts';
+import { STATUS_CODES } from './node-http.ts';
 
 export const rawStream = 'application/vnd.docker.raw-stream';
 export const multiplexedStream = 'application/vnd.docker.multiplexed-stream';
@@ -53,9 +52,14 @@ export function failHijacked(call: Call, error: unknown): void {
 }
 
 function connectionOf(socket: Socket, head: Buffer): ClientConnection {
-  if (!(socket instanceof TLSSocket)) return { kind: 'socket', socket, head };
+  if (!isEncrypted(socket)) return { kind: 'socket', socket, head };
   if (head.length > 0) socket.unshift(head);
   return { kind: 'stream', stream: socket };
+}
+
+/** Whether it is a TLSSocket; asked without loading TLS. */
+function isEncrypted(socket: Socket & { encrypted?: boolean }): boolean {
+  return socket.encrypted === true;
 }
 
 /**

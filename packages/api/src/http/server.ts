@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import type { Engine } from '@gantry/engine';
@@ -7,6 +6,7 @@ import { GantryError, messageOf } from '@gantry/errors';
 import { routes } from '../routes.ts';
 import type { ApiLog, Call } from './call.ts';
 import { httpStatus } from './errors.ts';
+import { createServer, ServerResponse as HttpResponse } from './node-http.ts';
 import { parseQuery } from './query.ts';
 import { commonHeaders, sendError, sendText } from './reply.ts';
 import { cleanPath, createRouter, type Match } from './router.ts';
@@ -44,13 +44,15 @@ export function createApiServer(engine: Engine, options: ApiOptions = {}): Serve
     requestTimeout: 0,
     shouldUpgradeCallback: (request: IncomingMessage) => hijackingPath.test(request.url ?? ''),
   };
-  const server = options.tls ? createTlsServer({ ...settings, ...options.tls }) : createServer(settings);
+  const server = options.tls
+    ? process.getBuiltinModule('node:https').createServer({ ...settings, ...options.tls })
+    : createServer(settings);
   server.on('request', (request, response) => {
     void serve(engine, router, log, request, response, undefined);
   });
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    const response = new ServerResponse(request);
+    const response = new HttpResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
     response.on('finish', () => socket.end());
