@@ -79,23 +79,25 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       );
     },
     containerRoot: containerId => driver.containerRoot(containerId),
-    graphDriverData: containerId => (ID: containerId, ...driver.containerData(containerId) ),
+    graphDriverData: containerId => ({ ID: containerId, ...driver.containerData(containerId) }),
     imageGraphDriverData: imageId => driver.layersData(lowerOf(imageId)),
     layers: imageId =>
-      database.imageLayers(imageId).map((chainId, diffId, sizeBytes ) => (chainId, diffId, sizeBytes )),
+      database.imageLayers(imageId).map(({ chainId, diffId, sizeBytes }) => ({ chainId, diffId, sizeBytes })),
     layersSize: () => database.layers().reduce((sum, layer) => sum + layer.sizeBytes, 0),
 
-    async removeContainerLayer(containerId) 
+    async removeContainerLayer(containerId) {
       layers.removeLater([await driver.discardContainer(containerId)]);
-      await layers.containerGone();,
+      await layers.containerGone();
+    },
     containerLayers: () => driver.containers(),
-    containerLayerSize: containerId => workers.run(kind: 'size', path: driver.containerTree(containerId) ),
+    containerLayerSize: containerId => workers.run({ kind: 'size', path: driver.containerTree(containerId) }),
 
     seed: path => seedArchive(images, path),
     settled: () => layers.settled(),
 
-    async [Symbol.asyncDispose]() 
+    async [Symbol.asyncDispose]() {
       await layers.settled();
-      await workers[Symbol.asyncDispose]();,
+      await workers[Symbol.asyncDispose]();
+    },
   };
 }
