@@ -11,6 +11,7 @@
 static _Alignas(4096) uint8_t chunk[READ_SIZE];
 
 int queue_add(uint8_t **data, size_t *start, size_t *size, size_t *capacity, const uint8_t *more, size_t more_size) {
+  if (more_size == 0) return 0;
   if (*start + *size + more_size > *capacity && *start > 0) {
     memmove(*data, *data + *start, *size);
     *start = 0;

@@ -32,6 +32,8 @@ export class Bench implements AsyncDisposable {
 
   launcher(): Promise<Launcher> {
     this.#launcher ??= startLauncher({
+      // Such as the build of `make sanitize`.
+      binary: process.env.GANTRY_NATIVE,
       onExit: why => {
         this.deaths.push(why);
         this.death.resolve();
