@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { JobLog } from '@gantry/jobs';
 
 /** Measures from the first dump on, so that a daemon that nobody asks pays nothing. */
-let loopDelay: IntervalHistogram | undefined;
+let loopDelay: ReturnType<typeof monitorEventLoopDelay> | undefined;
 
 /** Delays of the event loop since the last dump, in milliseconds; undefined at the first. */
 function takeLoopDelay(): Record<'p50' | 'p99' | 'max', number> | undefined {
