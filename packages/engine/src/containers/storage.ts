@@ -7,7 +7,9 @@ import type { ContainerDocument, ContainerFacts } from './document.ts';
 const MIGRATION: Migration = {
   room: 'containers',
   statements: [
-    'CREATE TABLE containers (id TEXT PRIMARY KEY, document TEXT NOT NULL, facts TEXT NOT NULL) STRICT',
+    'CREATE TABLE containers (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT',
+    // Apart, so that a start or an exit writes a page and not the whole document.
+    'CREATE TABLE container_facts (id TEXT PRIMARY KEY REFERENCES containers ON DELETE CASCADE, facts TEXT NOT NULL) STRICT',
     // Execs that run, for an engine that takes their container over.
     'CREATE TABLE execs (id TEXT PRIMARY KEY, container_id TEXT NOT NULL, config TEXT NOT NULL) STRICT',
   ],
@@ -29,7 +31,7 @@ export class ContainerStorage {
 
   load(): Container[] {
     return this.#store
-      .statement('SELECT document, facts FROM containers ORDER BY rowid')
+      .statement('SELECT document, facts FROM containers JOIN container_facts USING (id) ORDER BY containers.rowid')
       .all()
       .map(
         row =>
@@ -43,9 +45,8 @@ export class ContainerStorage {
   insert({ document, facts }: Container): Promise<void> {
     return this.#store.write(
       () => {
-        this.#store
-          .statement('INSERT INTO containers VALUES (?, ?, ?)')
-          .run(document.id, JSON.stringify(document), JSON.stringify(facts));
+        this.#store.statement('INSERT INTO containers VALUES (?, ?)').run(document.id, JSON.stringify(document));
+        this.#store.statement('INSERT INTO container_facts VALUES (?, ?)').run(document.id, JSON.stringify(facts));
       },
       { durable: !document.hostConfig.AutoRemove },
     );
@@ -71,7 +72,7 @@ export class ContainerStorage {
       () => {
         this.#dirty.delete(container);
         this.#store
-          .statement('UPDATE containers SET facts = ? WHERE id = ?')
+          .statement('UPDATE container_facts SET facts = ? WHERE id = ?')
           .run(JSON.stringify(container.facts), container.id);
       },
       { durable: false },
