@@ -7,7 +7,7 @@ import { hasValidChecksum, isZeroBlock } from '../tar/header.ts';
 import { type TarHandler, TarParser } from '../tar/parser.ts';
 import { cleanEntryName, parentOf } from '../unpack/entry-path.ts';
 import { LayerIntake } from '../unpack/layer-intake.ts';
-import { decompress } from './decompress.ts';
+import { compressionOf, decompress } from './decompress.ts';
 import type { TaskInput } from './input.ts';
 import type { ArchiveContents, ArchiveMember, Task } from './tasks.ts';
 
@@ -98,7 +98,9 @@ class ArchiveReader implements TarHandler, Disposable {
     // A whole tree needs the layer below first, which is not known yet.
     if (isArchive && this.#task.form === 'difference') return this.#layer();
     const small = this.#size <= MAX_DOCUMENT_BYTES && this.#documentBytes + this.#size <= MAX_DOCUMENTS_BYTES;
-    return !isArchive && small ? this.#document() : this.#spool();
+    // Compressed layers are read again as a stream, however small.
+    const isDocument = !isArchive && compressionOf(start) === 'none';
+    return isDocument && small ? this.#document() : this.#spool();
   }
 
   #layer(): Sink {

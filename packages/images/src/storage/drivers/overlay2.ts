@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync, rmdirSync } from 'node:fs';
+import { readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { mkdir, rm, symlink } from 'node:fs/promises';
 import { notFound, unavailable } from '@gantry/errors';
 import { errnoName, file } from '@gantry/linux';
@@ -97,11 +97,7 @@ export async function openOverlay2(root: string): Promise<StorageDriver> {
  * @see overlayfs.rst, "Volatile mount"
  */
 function forgetVolatileMount(path: string): void {
-  try {
-    rmdirSync(`${path}/work/work/incompat/volatile`);
-  } catch {
-    // Not mounted before.
-  }
+  rmSync(`${path}/work/work/incompat`, { recursive: true, force: true });
 }
 
 /** @throws unavailable when overlayfs does not work on this file system */

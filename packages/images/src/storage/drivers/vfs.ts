@@ -1,5 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs';
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, rm, symlink } from 'node:fs/promises';
 import { notFound } from '@gantry/errors';
 import { LAYER_ROOT } from '../../unpack/layer-intake.ts';
 import type { Workers } from '../../worker/workers.ts';
@@ -39,10 +39,15 @@ export async function openVfs(root: string, workers: Workers): Promise<StorageDr
     async createContainer(id, lower) {
       // Made aside and renamed: a copy takes its time, and a half one must never be seen.
       const path = await folders.incoming();
-      const top = lower.at(-1);
-      await copy(top === undefined ? undefined : folders.layer(top), tree(path));
-      await symlink(['durable', ...lower].join(SEPARATOR), `${path}/lower`);
-      await folders.acceptContainer(path, id);
+      try {
+        const top = lower.at(-1);
+        await copy(top === undefined ? undefined : folders.layer(top), tree(path));
+        await symlink(['durable', ...lower].join(SEPARATOR), `${path}/lower`);
+        await folders.acceptContainer(path, id);
+      } catch (error) {
+        await rm(path, { recursive: true, force: true });
+        throw error;
+      }
     },
     containerRoot(id) {
       readLower(id);
