@@ -236,7 +236,10 @@ class Parser {
     const token = this.#peek();
     if (!token) throw this.#error('missing value for command');
     this.#next++;
-    const { at } = token;
+    // Go places a chain of fields at its second one.
+    const following = this.#peek();
+    const chained = following?.kind === 'field' && !following.spaced;
+    const at = chained ? following.at : token.at;
     const simple = (
       operand: { readonly kind: 'literal'; readonly value: string | number | boolean } | { readonly kind: 'nil' },
     ) => ({
