@@ -45,7 +45,7 @@ static int look_up(const char *name, const char *search, char found[PATH_MAX], u
 // The host's /dev/null must not stay open in the container, which could change its mode through it.
 static void reopen_null(void) {
   struct stat status;
-  int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (fd < 0) return;
   if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3)) dup2(fd, 0);
   close(fd);

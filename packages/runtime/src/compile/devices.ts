@@ -30,6 +30,8 @@ export const standardDeviceRules: readonly DeviceRule[] = [
   ...STANDARD.map(([, major, minor]): DeviceRule => ({ allow: true, type: 'c', major, minor, access: 'rwm' })),
   { allow: true, type: 'c', major: 136, access: 'rwm' },
   { allow: true, type: 'c', major: 5, minor: 2, access: 'rwm' },
+  // Tunnels: programs for virtual networks make the node themselves.
+  { allow: true, type: 'c', major: 10, minor: 200, access: 'rwm' },
 ];
 
 /** Nodes and links of a /dev that was just made, `dev` being its mount. @see OCI runtime-spec, config-linux.md, "Default Devices" */
