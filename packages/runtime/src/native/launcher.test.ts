@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GantryError } from '@gantry/errors';
@@ -197,4 +198,19 @@ test('a plan below a slot cannot leave its directory', needsRoot, async () => {
   ]);
   assert.deepEqual(readdirSync(root).sort(), ['file', 'out', 'x', 'y', 'z'].sort());
   assert.equal(readFileSync(join(root, 'z/file'), 'utf8'), 'inside');
+});
+
+test('host plans that sleep delay neither each other nor a launch, however many there are', needsRoot, async () => {
+  await using bench = new Bench();
+  const launcher = await bench.launcher();
+  const fifo = join(bench.directory, 'fifo');
+  await launcher.run([{ op: 'mknod', mode: 0o10600, major: 0, minor: 0, path: fifo }]);
+  // Opening a fifo to read waits for its writer.
+  const sleeping = Array.from({ length: 40 }, () => launcher.run([{ op: 'open', slot: 0, path: fifo, flags: 0 }]));
+  assert.equal((await (await bench.launch('exit 3')).exited).code, 3);
+  await launcher.run([{ op: 'umask', mask: 0o22 }]);
+  const writer = await open(fifo, 'r+');
+  await Promise.all(sleeping);
+  await writer.close();
+  await Promise.all(Array.from({ length: 300 }, () => launcher.run([{ op: 'umask', mask: 0o22 }])));
 });

@@ -29,6 +29,8 @@ const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5000;
 /** What the shim itself needs beyond the plan's own time-out. */
 const GRACE_MS = 5000;
+/** Host plans under way at once; more wait here. native/launcher.c takes 256. */
+const MAX_RUNS = 64;
 const FAILURE_SIZE = 16;
 const ANSWER_HEAD = 8;
 
@@ -48,6 +50,8 @@ class LauncherProcess implements Launcher {
   #child: ChildProcess | undefined;
   #connection: Connection | undefined;
   #pauseMs = FIRST_PAUSE_MS;
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
   #disposed = false;
   #ended: Promise<void> = Promise.resolve();
   /** Settles when the current process runs (or, after a death, its successor). */
@@ -171,6 +175,19 @@ class LauncherProcess implements Launcher {
   }
 
   async run(steps: readonly Step[], slots: readonly Slot[] = []): Promise<ReadonlyMap<number, Buffer>> {
+    if (this.#running >= MAX_RUNS) await new Promise<void>(resolve => this.#waiting.push(resolve));
+    else this.#running++;
+    try {
+      return await this.#run(steps, slots);
+    } finally {
+      // The place is handed on, or given back.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running--;
+      else next();
+    }
+  }
+
+  async #run(steps: readonly Step[], slots: readonly Slot[]): Promise<ReadonlyMap<number, Buffer>> {
     const connection = await this.#connected();
     const plan = memoryRequest({ kind: 'run', id: '', plan: { prepare: steps }, slotCount: slots.length });
     try {
