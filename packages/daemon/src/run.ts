@@ -1,7 +1,9 @@
 import { closeSync, mkdirSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { createApiServer } from '@gantry/api';
 import type { Engine } from '@gantry/engine';
 import { isGantryError, messageOf } from '@gantry/errors';
+import { unblockSignal } from '@gantry/linux';
 import { type Given, helpText, parseCommandLine } from './config/command-line.ts';
 import { type DaemonConfig, loadConfig } from './config/config.ts';
 import { reloadedConfig } from './config/reload.ts';
@@ -132,6 +134,7 @@ function onSignals({ stop, reload, dump, failed }: SignalHandlers): void {
       failed('reload of the configuration', error);
     }
   });
+  unblockSignal(constants.signals.SIGUSR1);
   process.on('SIGUSR1', () => {
     dump().catch(error => failed('dump', error));
   });

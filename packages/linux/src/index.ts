@@ -44,6 +44,7 @@ export { probePort } from './port-probe.ts';
 export { kill, processStartTime, RLIM_INFINITY, readLimit } from './process.ts';
 export { RLIMITS, rlimitNumber } from './rlimits.ts';
 export * as seccomp from './seccomp/index.ts';
+export { unblockSignal } from './signal-mask.ts';
 export { SIGRTMAX, SIGRTMIN, signalName, signalNumber } from './signals.ts';
 export { addSeals, memoryFile, receiveDescriptors, sendDescriptors, socketPair } from './socket.ts';
 export { type SysctlNamespace, sysctlDotted, sysctlNamespace, sysctlPath } from './sysctls.ts';
