@@ -39,7 +39,7 @@ export function dumpState(directory: string, jobs: JobLog | undefined): string {
     ...(job.error === undefined ? {} : { error: String(job.error) }),
   });
   // Else every socket's address would be looked up in DNS, and the daemon would wait for that.
-  if (process.report) process.report.excludeNetwork = true;
+  Object.assign(process.report ?? {}, { excludeNetwork: true });
   const report: unknown = process.report?.getReport();
   const { javascriptStack, nativeStack, libuv, resourceUsage } = (report ?? {}) as Record<string, unknown>;
   writeFileSync(
