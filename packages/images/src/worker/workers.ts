@@ -139,23 +139,24 @@ export class Workers implements AsyncDisposable {
     );
     options.signal?.addEventListener('abort', abort, { once: true });
     if (options.signal?.aborted) abort();
+    // A broken source must stop the task, a failed task must stop the source; the one that failed first is the reason.
+    let sourceError: { readonly error: unknown } | undefined;
+    let isOver = false;
+    const feeding = options.input === undefined ? Promise.resolve() : feed.from(options.input);
+    // Not waited for at the end: a source may be silent for long, and the thread has another task by then.
+    feeding.catch((error: unknown) => {
+      if (isOver) return;
+      sourceError = { error };
+      abort();
+    });
     try {
-      // Whichever fails first decides: a broken source must stop the task, a failed task must stop the source.
-      const feeding = options.input === undefined ? Promise.resolve() : feed.from(options.input);
-      const guarded = feeding.catch(async (error: unknown) => {
-        abort();
-        await running.catch(() => {});
-        throw error;
-      });
-      const result = running.finally(() => feed.stop());
-      await Promise.all([guarded, result]);
-      return (await result) as ResultOf<K>;
+      return (await running.finally(() => feed.stop())) as ResultOf<K>;
     } catch (error) {
-      await running.catch(() => {});
       if (options.signal?.aborted) throw cancelled('the transfer was cancelled');
-      throw error;
+      throw sourceError ? sourceError.error : error;
     } finally {
       options.signal?.removeEventListener('abort', abort);
+      isOver = true;
       this.#release(thread);
     }
   }
@@ -263,7 +264,9 @@ class Feed {
   }
 
   async from(source: AsyncIterable<Uint8Array>): Promise<void> {
-    for await (const bytes of source) {
+    // A stream is its owner's: a request whose body was not read to the end can still be answered.
+    const chunks = source instanceof Readable ? source.iterator({ destroyOnReturn: false }) : source;
+    for await (const bytes of chunks) {
       while (this.#ahead >= WINDOW && !this.#stopped) {
         await new Promise<void>(resolve => {
           this.#wake = resolve;
