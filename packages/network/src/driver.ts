@@ -18,6 +18,8 @@ export interface NetworkDriver {
   open(network: NetworkRecord): Promise<NetworkRecord>;
   /** Compiles a container's steps; nothing is touched in the kernel. */
   attach(network: NetworkRecord, request: AttachRequest): Promise<NetworkAttachment>;
+  /** Tidies up behind a container that runs now. */
+  started(network: NetworkRecord, endpoint: Endpoint): Promise<void>;
   /** Undoes what the steps of `attach` made, and tolerates what is gone or never was. */
   detach(network: NetworkRecord, endpoint: Endpoint): Promise<void>;
   /** Notes an endpoint that was made before this daemon started. */

@@ -99,6 +99,11 @@ export interface NetworkStack extends AsyncDisposable {
     readonly interfaceName: string;
     readonly ports: readonly PortRequest[];
   }): Promise<NetworkAttachment>;
+  /**
+   * To be called when the endpoint's container runs, and need not be waited for: forgets UDP connections older than its
+   * ports. Never rejects.
+   */
+  started(endpoint: Endpoint): Promise<void>;
   /** Docker's error for a launch that failed at one of this endpoint's steps; undefined when the step is not of the network. */
   explain(endpoint: Endpoint, containerName: string, failure: LaunchFailure): GantryError | undefined;
   /** Gives address and ports back and removes what the parent steps made (its veth dies with the namespace). Tolerates what is gone. */

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { netlink } from '@gantry/linux';
 import { addressNumber, parseSubnet, type Subnet, subnetOf } from './subnet.ts';
 
@@ -49,6 +50,14 @@ function nameServers(): Subnet[] {
       return [];
     }
   });
+}
+
+/** Whether an IPv4 address is one of the host's own now. */
+export function isHostAddress(address: string): boolean {
+  return (
+    address.startsWith('127.') ||
+    Object.values(networkInterfaces()).some(list => list?.some(one => one.address === address))
+  );
 }
 
 /** Whether this kernel has IPv6 at all. */

@@ -110,6 +110,15 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       void repair();
       return attachment;
     },
+    async started(endpoint) {
+      const network = networks.get(endpoint.networkId);
+      if (!network || endpoint.ports.length === 0) return;
+      try {
+        await driverOf(network).started(network, endpoint);
+      } catch (error) {
+        warn(`forgetting old connections to endpoint ${endpoint.id}`, error);
+      }
+    },
     async detach(endpoint) {
       const network = networks.get(endpoint.networkId);
       if (!network) return;

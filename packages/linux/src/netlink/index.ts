@@ -1,4 +1,5 @@
 export { addAddress, deleteAddress, getAddresses, type InterfaceAddress, parseAddress } from './address.ts';
+export { deleteConnection, getUdpConnections, parseUdpConnection, type TrackedConnection } from './conntrack.ts';
 export {
   createBridge,
   createDummy,

@@ -4,10 +4,8 @@ import { encode, type Message, NetlinkControl, NetlinkFlag } from './message.ts'
 import { errnoOf, type ParsedMessage, parseMessages } from './parse.ts';
 
 const socketCall = libc('int socket(int domain, int type, int protocol)');
-const sendCall = libc('long send(int fd, const void *buffer, size_t length, int flags)') as ForeignFunction & {
-  readonly async: ForeignFunction;
-};
-const recvCall = libc('long recv(int fd, _Out_ void *buffer, size_t length, int flags)');
+const sendCall = libc('long send(int fd, const void *buffer, size_t length, int flags)') as BackgroundFunction;
+const recvCall = libc('long recv(int fd, _Out_ void *buffer, size_t length, int flags)') as BackgroundFunction;
 const setsockoptCall = libc('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)');
 const bindCall = libc('int bind(int fd, const void *address, uint32_t length)');
 const closeCall = libc('int close(int fd)');
@@ -51,48 +49,30 @@ export class NetlinkSocket implements Disposable {
   /** As {@link request}, of encoded bytes. */
   exchange(bytes: Uint8Array): ParsedMessage[] {
     check(sendCall(this.#fd, bytes, bytes.length, 0), 'send', 'netlink');
-    return this.#answers(bytes);
+    const answers = new Answers(bytes);
+    while (!answers.complete) {
+      const length = check(recvCall(this.#fd, this.#buffer, this.#buffer.length, 0), 'recv', 'netlink');
+      answers.add(this.#buffer.subarray(0, length));
+    }
+    return answers.result();
   }
 
   /**
-   * As {@link exchange}, but sent from a thread of the pool, so that the event loop goes on while the kernel waits for a
-   * lock; one after the other. Not together with the other methods on one socket.
+   * As {@link exchange}, but from threads of the pool, so that the event loop goes on while the kernel waits for a lock or
+   * walks a long table; one after the other. Not together with the other methods on one socket.
    */
   exchangeInBackground(bytes: Uint8Array): Promise<ParsedMessage[]> {
-    const answered = this.#last.then(async () => {
-      const sent = await new Promise<unknown>((resolve, reject) =>
-        sendCall.async(this.#fd, bytes, bytes.length, 0, (error: unknown, result: unknown) =>
-          error ? reject(error) : resolve(result),
-        ),
-      );
-      // The errno of another thread is out of reach; nothing that this socket sends is refused by send itself.
-      if (Number(sent) < 0) throw new SystemCallError('send', EIO, 'netlink');
-      return this.#answers(bytes);
-    });
-    this.#last = answered.catch(() => {});
-    return answered;
-  }
-
-  #answers(bytes: Uint8Array): ParsedMessage[] {
-    const sent = parseMessages(bytes);
-    const waiting = new Set(sent.filter(expectsAnswer).map(message => message.sequence));
-    const answers: ParsedMessage[] = [];
-    let failed = 0;
-    while (waiting.size > 0) {
-      const length = check(recvCall(this.#fd, this.#buffer, this.#buffer.length, 0), 'recv', 'netlink');
-      for (const message of parseMessages(Buffer.from(this.#buffer.subarray(0, length)))) {
-        const errno = errnoOf(message);
-        if (errno !== undefined) {
-          if (errno !== 0 && failed === 0) failed = errno;
-          // Of a batch that is refused as a whole, only its first message is answered.
-          if (errno !== 0 && !waiting.has(message.sequence)) waiting.clear();
-          waiting.delete(message.sequence);
-        } else if (message.type === NetlinkControl.done) waiting.delete(message.sequence);
-        else answers.push(message);
+    const done = this.#last.then(async () => {
+      await inBackground('send', sendCall, this.#fd, bytes, bytes.length, 0);
+      const answers = new Answers(bytes);
+      while (!answers.complete) {
+        const length = await inBackground('recv', recvCall, this.#fd, this.#buffer, this.#buffer.length, 0);
+        answers.add(this.#buffer.subarray(0, length));
       }
-    }
-    if (failed !== 0) throw new SystemCallError('netlink', failed);
-    return answers;
+      return answers.result();
+    });
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   /** Joins a multicast group, whose events `events` returns. */
@@ -126,6 +106,59 @@ export class NetlinkSocket implements Disposable {
   [Symbol.dispose](): void {
     closeCall(this.#fd);
   }
+}
+
+/** Collects the answers to sent messages. */
+class Answers {
+  readonly #waiting: Set<number>;
+  readonly #answers: ParsedMessage[] = [];
+  #failed = 0;
+
+  constructor(sent: Uint8Array) {
+    this.#waiting = new Set(
+      parseMessages(sent)
+        .filter(expectsAnswer)
+        .map(message => message.sequence),
+    );
+  }
+
+  get complete(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  add(datagram: Uint8Array): void {
+    for (const message of parseMessages(Buffer.from(datagram))) {
+      const errno = errnoOf(message);
+      if (errno === undefined) {
+        if (message.type === NetlinkControl.done) this.#waiting.delete(message.sequence);
+        else this.#answers.push(message);
+        continue;
+      }
+      if (errno !== 0 && this.#failed === 0) this.#failed = errno;
+      // Of a batch that is refused as a whole, only its first message is answered.
+      if (errno !== 0 && !this.#waiting.has(message.sequence)) this.#waiting.clear();
+      this.#waiting.delete(message.sequence);
+    }
+  }
+
+  /** @throws SystemCallError with the first errno that the kernel answered */
+  result(): ParsedMessage[] {
+    if (this.#failed !== 0) throw new SystemCallError('netlink', this.#failed);
+    return this.#answers;
+  }
+}
+
+type BackgroundFunction = ForeignFunction & { readonly async: ForeignFunction };
+
+function inBackground(name: string, call: BackgroundFunction, ...args: readonly unknown[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    call.async(...args, (error: unknown, result: unknown) => {
+      if (error) reject(error);
+      // The errno of another thread is out of reach; what can happen here is a time-out of recv.
+      else if (Number(result) < 0) reject(new SystemCallError(name, EIO, 'netlink'));
+      else resolve(Number(result));
+    });
+  });
 }
 
 /** An acknowledgement, or the end of a dump. */

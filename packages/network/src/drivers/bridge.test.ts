@@ -138,4 +138,18 @@ inOwnNetwork(import.meta.filename, () => {
     second.sandbox[Symbol.dispose]();
     await assert.rejects(neighbor.call('tcp', HOST_ADDRESS, 9000), /ECONNREFUSED/);
   });
+
+  test('a UDP client that never falls silent reaches the next container on the port', async () => {
+    const address = { ...publish(53, 6000), protocol: 'udp' } as const;
+    // Before there is any container.
+    await assert.rejects(neighbor.call('udp', HOST_ADDRESS, 6000, 40000), /timeout|ECONNREFUSED/);
+    for (let i = 0; i < 2; i++) {
+      const container = await startContainer(opened.stack, [address]);
+      using _ = container.sandbox;
+      await container.sandbox.serve('udp', 53);
+      await opened.stack.started(container.endpoint);
+      assert.equal(await neighbor.call('udp', HOST_ADDRESS, 6000, 40000), NEIGHBOR_ADDRESS);
+      await opened.stack.detach(container.endpoint);
+    }
+  });
 });

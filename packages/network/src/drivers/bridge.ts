@@ -124,11 +124,13 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       }
     },
 
+    started: async (_network, endpoint) => context.firewall?.forgetConnections(endpoint),
+
     async detach(_network, endpoint) {
       const bridge = bridgeOf(endpoint.networkId);
       if (!bridge.endpoints.delete(hostLinkName(endpoint.id))) return;
       const work = Promise.all([
-        context.firewall?.removePorts(endpoint),
+        removePorts(context.firewall, endpoint),
         context.run(removalSteps(endpoint, bridge.device.index)),
       ]).then(
         () => {},
@@ -162,6 +164,11 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
     check: async () => context.firewall?.check(endpoints),
     close: () => context.firewall?.close(),
   };
+}
+
+async function removePorts(firewall: Firewall | undefined, endpoint: Endpoint): Promise<void> {
+  await firewall?.removePorts(endpoint);
+  await firewall?.forgetConnections(endpoint);
 }
 
 function newEndpointId(bridge: OpenBridge): string {

@@ -20,6 +20,7 @@ export function hostDriver(): NetworkDriver {
       };
       return { endpoint, prepare: [], parent: [], child: [] };
     },
+    started: async () => {},
     detach: async () => {},
     adopt: () => {},
     reconcile: async () => {},

@@ -27,6 +27,7 @@ export function nullDriver(): NetworkDriver {
         child: [routeStep([netlink.setLink({ index: LOOPBACK_INDEX }, { up: true })])],
       };
     },
+    started: async () => {},
     detach: async () => {},
     adopt: () => {},
     reconcile: async () => {},

@@ -1,6 +1,7 @@
 import { netlink, nftables as nft, SystemCallError } from '@gantry/linux';
 import type { Launcher, Step } from '@gantry/runtime';
-import type { Endpoint } from '../face.ts';
+import type { Endpoint, PublishedPort } from '../face.ts';
+import { isHostAddress } from '../host-view.ts';
 import { sysctlStep } from '../step.ts';
 import { foreignMessages } from './foreign.ts';
 import {
@@ -21,6 +22,11 @@ export interface Firewall {
   addBridge(bridge: FirewallBridge): Promise<void>;
   /** Steps that publish an endpoint's IPv4 ports. */
   addPorts(endpoint: Endpoint): readonly Step[];
+  /**
+   * Forgets UDP connections that began before the ports were published, or that lead to a container that was removed:
+   * as long as their packets come, the rules would not be asked again.
+   */
+  forgetConnections(endpoint: Endpoint): Promise<void>;
   /** Undoes `addPorts`, also when it never ran. */
   removePorts(endpoint: Endpoint): Promise<void>;
   /** Makes the table what it must be with these endpoints, and our rules in foreign chains, whatever has become of them. */
@@ -82,9 +88,24 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
       const add = portMessages(nft.addElements, table, elements);
       if (add.length === 0) return;
       // Deleting what is not there fails; adding what is there does not.
-      await transact([...add, ...portMessages(nft.deleteElements, table, elements)]).catch(error => {
-        if (!(error instanceof SystemCallError && error.errno === ENOENT)) throw error;
-      });
+      await tolerating(ENOENT, transact([...add, ...portMessages(nft.deleteElements, table, elements)]));
+    },
+    async forgetConnections(endpoint) {
+      for (const port of endpoint.ports) {
+        if (port.protocol !== 'udp' || port.hostIp.includes(':')) continue;
+        const stale = (
+          await socket.exchangeInBackground(netlink.encode([netlink.getUdpConnections(port.hostPort)]).bytes)
+        )
+          .map(netlink.parseUdpConnection)
+          .filter(connection => connection !== undefined)
+          .filter(connection => isStale(connection, port, endpoint));
+        for (const connection of stale) {
+          await tolerating(
+            ENOENT,
+            socket.exchangeInBackground(netlink.encode([netlink.deleteConnection(connection)]).bytes),
+          );
+        }
+      }
     },
     async restore(endpoints) {
       await write(portElements(endpoints));
@@ -102,6 +123,22 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
 }
 
 const ENOENT = 2;
+
+/** A connection to the port that our rules did not translate, or translated to this endpoint. */
+function isStale(connection: netlink.TrackedConnection, port: PublishedPort, endpoint: Endpoint): boolean {
+  const { destination, destinationPort, answeredBy } = connection;
+  if (destinationPort !== port.hostPort) return false;
+  if (answeredBy === endpoint.ipv4?.address && answeredBy !== destination) return true;
+  return answeredBy === destination && isHostAddress(destination) && [destination, '0.0.0.0'].includes(port.hostIp);
+}
+
+async function tolerating(errno: number, work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof SystemCallError && error.errno === errno)) throw error;
+  }
+}
 
 function nftStep(messages: readonly netlink.Message[]): Step {
   return { op: 'netlink', protocol: netlink.NetlinkProtocol.netfilter, message: nft.transaction(messages) };
