@@ -81,13 +81,14 @@ export async function recordExit(
     context.networkEvent('disconnect', { id: endpoint.networkId, name: endpoint.networkName, type }, container.id);
   }
   unmountEvents(context, container);
+  // Before the container's directory may be renamed to the trash, since it is unmounted by its path.
+  await unmount(context, runFacts.hostMounts);
   const detached = Promise.all(runFacts.endpoints.map(endpoint => networks.detach(endpoint)));
   // Who reads of the exit may publish the same ports at once.
   const ports = runFacts.endpoints.some(endpoint => endpoint.ports.length > 0);
   const settled = Promise.all([
     detached,
     removeCgroup(context, container, runFacts.cgroupPath),
-    unmount(context, runFacts.hostMounts),
     rm(context.runDir(container.id), { recursive: true, force: true }),
   ]);
   container.settled = context.inBackground(`clean up after ${container.id}`, settled);
