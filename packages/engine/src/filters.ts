@@ -70,8 +70,9 @@ export function booleanFilter(filters: Filters, key: string, absent: boolean): b
   const no = values.has('0') || values.has('false');
   const yes = values.has('1') || values.has('true');
   if (no === yes) {
-    const first = [...values].map(value => JSON.stringify(value)).join(' ');
-    throw invalidParameter(values.size === 0 ? `invalid filter '${key}'` : `invalid filter '${key}=[${first}]'`);
+    throw invalidParameter(
+      values.size === 0 ? `invalid filter '${key}'` : `invalid filter '${key}=[${[...values].join(' ')}]'`,
+    );
   }
   return yes;
 }

@@ -32,6 +32,7 @@ export function volumesOf(context: EngineContext): Volumes {
       ),
     list: async filters => {
       checkFilters(filters, KEYS);
+      booleanFilter(filters, 'dangling', false);
       const volumes = store.list().filter(volume => matches(filters, volume, isUsed));
       return { Volumes: volumes.map(volumeDocument), Warnings: null };
     },

@@ -1,7 +1,9 @@
 import { mkdir } from 'node:fs/promises';
+import { isGantryError } from '@gantry/errors';
 import { CleanupStack } from '@gantry/jobs';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
+import type { HostConfig } from '../documents/index.ts';
 import type { ContainerCreate } from '../engine.ts';
 import { commandLine, needsPopulate, populateVolumes, resolveMounts } from '../spec/index.ts';
 import { nowNs } from '../time.ts';
@@ -29,8 +31,7 @@ export function createContainer(
     async job => {
       const image = options.images.get(request.config.Image);
       const { config, hostConfig, warnings } = prepareCreate(request, image, options.defaults, id);
-      const owner = sharedWith(hostConfig.NetworkMode);
-      if (owner !== undefined) hostConfig.NetworkMode = `container:${containers.find(owner).id}`;
+      nameOwnersById(context, hostConfig);
 
       await using undo = new CleanupStack((what, error) => context.log(`create ${id}: ${what}`, error));
       const name = containers.reserveName(id, request.name);
@@ -102,4 +103,19 @@ export function createContainer(
     },
     signal,
   );
+}
+
+/** `container:NAME` modes become `container:ID`. Whether the owner of a network exists is asked at start, as dockerd does. */
+function nameOwnersById({ containers }: EngineContext, hostConfig: HostConfig): void {
+  const byId = (mode: string): string => {
+    const owner = sharedWith(mode);
+    return owner === undefined ? mode : `container:${containers.find(owner).id}`;
+  };
+  hostConfig.PidMode = byId(hostConfig.PidMode);
+  hostConfig.IpcMode = byId(hostConfig.IpcMode);
+  try {
+    hostConfig.NetworkMode = byId(hostConfig.NetworkMode);
+  } catch (error) {
+    if (!isGantryError(error, 'notFound')) throw error;
+  }
 }

@@ -33,7 +33,7 @@ export function containersOf(context: EngineContext): Containers {
     pause: async ref => pauseContainer(context, find(ref)),
     unpause: async ref => unpauseContainer(context, find(ref)),
     rename: async (ref, name) => renameContainer(context, find(ref), name),
-    update: async (ref, changes) => updateContainer(context, find(ref), changes),
+    update: (ref, changes) => updateContainer(context, ref, changes),
     remove: async (ref, { force, volumes, link }) => {
       const container = find(ref);
       if (link) return removeLink(ref);

@@ -166,6 +166,13 @@ function descendants(context: EngineContext, ancestors: readonly string[]): Set<
   return found;
 }
 
+/** In the words of Go's parser. */
+function portProblem(range: string, first: string, end: string): string {
+  const bad = [first, end].find(port => !/^\d+$/.test(port) || Number(port) > 65535);
+  if (bad === undefined) return `Invalid range specified for the Port: ${range}`;
+  return `strconv.ParseUint: parsing "${bad}": ${/^\d+$/.test(bad) ? 'value out of range' : 'invalid syntax'}`;
+}
+
 /** `80`, `80/udp` or `8000-8010` as keys. */
 function portRange(key: string, value: string): string[] {
   if (value.includes(':')) throw systemError(`filter for '${key}' should not contain ':': ${value}`);
@@ -174,7 +181,7 @@ function portRange(key: string, value: string): string[] {
   const from = Number(first);
   const to = Number(end);
   const valid = /^\d+$/.test(first) && /^\d+$/.test(end) && to <= 65535 && from <= to;
-  if (!valid) throw systemError(`error while looking up for ${key} ${value}: invalid start port '${first}'`);
+  if (!valid) throw systemError(`error while looking up for ${key} ${value}: ${portProblem(range, first, end)}`);
   return Array.from({ length: to - from + 1 }, (_, i) => `${from + i}/${protocol.toLowerCase()}`);
 }
 

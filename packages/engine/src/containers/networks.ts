@@ -1,4 +1,4 @@
-import { conflict, invalidParameter, systemError } from '@gantry/errors';
+import { conflict, invalidParameter, messageOf, systemError } from '@gantry/errors';
 import type { NetworkAttachment, NetworkRecord, PortRequest, Protocol } from '@gantry/network';
 import type { EngineContext } from '../context.ts';
 import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '../documents/index.ts';
@@ -99,11 +99,19 @@ export function containerPort(key: string): { readonly protocol: Protocol; reado
   return { protocol, containerPort: Number(port) };
 }
 
+function findOwner(context: EngineContext, ref: string): Container {
+  try {
+    return context.containers.find(ref);
+  } catch (cause) {
+    throw systemError(`joining network namespace of container: ${messageOf(cause)}`, { cause });
+  }
+}
+
 /** The container whose network is joined, running. @throws conflict in Docker's words */
 export function networkOwner(context: EngineContext, container: Container): Container | undefined {
   const ref = sharedWith(container.document.hostConfig.NetworkMode);
   if (ref === undefined) return undefined;
-  const owner = context.containers.find(ref);
+  const owner = findOwner(context, ref);
   if (owner === container) throw systemError('cannot join own network namespace');
   if (!owner.isUp) {
     throw conflict(

@@ -3,25 +3,25 @@ import { cgroup } from '@gantry/linux';
 import type { LinuxResources } from '@gantry/oci';
 import type { EngineContext } from '../context.ts';
 import type { HostConfig, Resources, RestartPolicy } from '../documents/index.ts';
-import { checkResources } from '../validate/index.ts';
+import { fillHostConfig } from '../validate/fill.ts';
+import { checkResources, checkRestartPolicy } from '../validate/index.ts';
 import type { Container } from './container.ts';
 
 type Changes = Partial<Resources> & { RestartPolicy?: RestartPolicy };
 
 /** Changes limits and the restart policy of a container, of one that runs at once. @throws invalidParameter, conflict */
-export function updateContainer(
+export async function updateContainer(
   context: EngineContext,
-  container: Container,
+  ref: string,
   changes: Changes,
 ): Promise<{ Warnings: string[] }> {
+  const warnings = checkChanges(context, changes);
+  const container = context.containers.find(ref);
   return context.jobs.run('container.update', container.id, () =>
     container.lock.run(async () => {
-      let warnings: string[];
       try {
-        warnings = await update(context, container, changes);
+        await update(context, container, changes);
       } catch (error) {
-        // What the request asks wrongly is said as it is.
-        if (isGantryError(error, 'invalidParameter')) throw error;
         const kind = isGantryError(error) ? error.kind : 'system';
         throw new GantryError(kind, `Cannot update container ${container.id}: ${messageOf(error)}`, { cause: error });
       }
@@ -31,14 +31,20 @@ export function updateContainer(
   );
 }
 
-async function update(context: EngineContext, container: Container, changes: Changes): Promise<string[]> {
+/** What is wrong with a change whatever the container is. */
+function checkChanges({ options }: EngineContext, changes: Changes): string[] {
+  const host = fillHostConfig({ ...changes });
+  if (changes.RestartPolicy?.Name) checkRestartPolicy(changes.RestartPolicy);
+  return checkResources(host, options.defaults.kernel, true);
+}
+
+async function update(context: EngineContext, container: Container, changes: Changes): Promise<void> {
   const { document, state } = container;
   if (container.removalBegan || state.status === 'dead') {
     throw conflict('container is marked for removal and cannot be "update"');
   }
   const before = document.hostConfig;
   const after = merge(before, changes);
-  const warnings = checkResources(after, context.options.defaults.kernel, true);
   if (container.run)
     await cgroup.updateCgroup(context.options.cgroup, container.run.facts.cgroupPath, limitsOf(after, before));
   document.hostConfig = after;
@@ -48,7 +54,6 @@ async function update(context: EngineContext, container: Container, changes: Cha
     document.hostConfig = before;
     throw error;
   }
-  return warnings;
 }
 
 const NUMBERS = [
