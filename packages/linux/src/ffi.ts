@@ -61,6 +61,11 @@ export function check(result: unknown, call: string, object?: string): number {
   return value;
 }
 
+/** The errno of the foreign call that failed last, for those that a failure does not surprise. */
+export function lastErrno(): number {
+  return koffi.errno();
+}
+
 // Of two names for one number (EAGAIN, EWOULDBLOCK) the first is the usual one.
 const names = new Map<number, string>(
   Object.entries(constants.errno)

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, type Stats } from 'node:fs';
-import { check, libc, SystemCallError } from './ffi.ts';
+import { lastErrno, libc, SystemCallError } from './ffi.ts';
 import { O_CLOEXEC, O_PATH } from './mount-flags.ts';
 
 const openat2 = libc('long syscall(long number, long directory, const char *path, const void *how, long size)');
@@ -7,7 +7,9 @@ const openat2 = libc('long syscall(long number, long directory, const char *path
 const OPENAT2 = 437;
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_IN_ROOT = 0x10;
+const ENOENT = 2;
 const EAGAIN = 11;
+const ENOTDIR = 20;
 
 /**
  * Opens `path` as a process would whose root directory is `rootFd`: absolute links and `..` stay inside.
@@ -16,18 +18,23 @@ const EAGAIN = 11;
  * @see openat2(2), RESOLVE_IN_ROOT
  */
 export function openInRoot(rootFd: number, path: string, flags: number, mode = 0): number {
+  const result = tryOpen(rootFd, path, flags, mode);
+  if (result < 0) throw new SystemCallError('open', -result, path);
+  return result;
+}
+
+/** A descriptor, or a negative errno: that something is missing is no surprise, and an Error costs its stack. */
+function tryOpen(rootFd: number, path: string, flags: number, mode: number): number {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(flags & constants.O_CREAT ? mode : 0), 8);
   how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
   // EAGAIN: a rename somewhere on the machine raced with a `..` of the path; openat2(2) asks callers to try again.
   for (let attempt = 0; ; attempt++) {
-    try {
-      return check(openat2(OPENAT2, rootFd, path === '' ? '.' : path, how, how.length), 'open', path);
-    } catch (error) {
-      if (error instanceof SystemCallError && error.errno === EAGAIN && attempt < 128) continue;
-      throw error;
-    }
+    const result = Number(openat2(OPENAT2, rootFd, path === '' ? '.' : path, how, how.length));
+    if (result >= 0) return result;
+    const errno = lastErrno();
+    if (errno !== EAGAIN || attempt >= 128) return -errno;
   }
 }
 
@@ -84,12 +91,10 @@ export function resolveInRoot(rootFd: number, path: string): string | undefined 
 }
 
 function openIfThere(rootFd: number, path: string, flags: number): number | undefined {
-  try {
-    return openInRoot(rootFd, path, flags);
-  } catch (error) {
-    if (error instanceof SystemCallError && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
-    throw error;
-  }
+  const result = tryOpen(rootFd, path, flags, 0);
+  if (result >= 0) return result;
+  if (result === -ENOENT || result === -ENOTDIR) return undefined;
+  throw new SystemCallError('open', -result, path);
 }
 
 function readAll(fd: number, limitBytes: number, path: string): Buffer {

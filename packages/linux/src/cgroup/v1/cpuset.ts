@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupResources, CgroupWrite, ControlWrite } from '../resources.ts';
 
@@ -11,30 +11,31 @@ export function cpusetWrites({ cpu }: CgroupResources): ControlWrite[] {
 }
 
 /**
- * Writes that fill the cpusets on the way from the hierarchy's top to `path` (which need not exist): a new one is empty
- * in version 1, and takes no process until it names processors and memory nodes. Those that have some are left alone.
+ * Writes that fill the cpusets on the way from the hierarchy's top to `path`, whose last part is about to be made: a new
+ * one is empty in version 1, and takes no process until it names processors and memory nodes. Those that have some are
+ * left alone.
  * @see admin-guide/cgroup-v1/cpusets.rst
  */
 export function cpusetInheritance(mountPoint: string, path: string): CgroupWrite[] {
+  const levels = path.split('/').filter(level => level !== '');
   const writes: CgroupWrite[] = [];
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-    let directory = mountPoint;
-    let inherited = read(join(directory, file)) ?? '';
-    for (const level of path.split('/')) {
-      if (level === '') continue;
-      directory = join(directory, level);
-      const own = read(join(directory, file));
-      if (own) inherited = own;
-      else if (inherited !== '') writes.push({ path: join(directory, file), data: inherited });
+    // The nearest parent that is filled has what those below it lack.
+    let depth = levels.length - 1;
+    let inherited = '';
+    for (; depth >= 0; depth--) {
+      inherited = read(join(mountPoint, ...levels.slice(0, depth), file));
+      if (inherited !== '') break;
+    }
+    if (inherited === '') continue;
+    for (let empty = depth + 1; empty <= levels.length; empty++) {
+      writes.push({ path: join(mountPoint, ...levels.slice(0, empty), file), data: inherited });
     }
   }
   return writes;
 }
 
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'latin1').trim();
-  } catch {
-    return undefined;
-  }
+function read(path: string): string {
+  // Asking first costs less than an exception for each parent that is not there yet.
+  return existsSync(path) ? readFileSync(path, 'latin1').trim() : '';
 }
