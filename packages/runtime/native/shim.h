@@ -54,7 +54,7 @@ struct process {
   struct stream output, errors;
   struct sink input;
   struct attacher *attachers;
-  bool tty, stdin_once, logged, private_pids;
+  bool tty, open_stdin, stdin_once, logged, private_pids;
   bool exited, finished;
   uint32_t code, signal;
   uint64_t exited_at_ms, deadline_ms, retry_ms;
@@ -143,9 +143,14 @@ void relay_stop(void);
 uint64_t relay_deadline(void);
 void relay_tick(uint64_t now);
 
+// daemon.c
+void daemon_add(int fd);
+void daemon_accept(struct source *listener, uint32_t events);
+void daemon_announce(const struct process *process);
+struct process *shim_find(const char *id, size_t size);
+void shim_detached(struct process *process);
+
 // shim.c
 void shim_main(int connection, int *fds, uint32_t count) __attribute__((noreturn));
 void shim_exited(struct process *process);
 void shim_started(struct process *process);
-struct process *shim_find(const char *id, size_t size);
-void shim_detached(struct process *process);

@@ -35,6 +35,7 @@ int process_new(const struct request *request, struct process **out, struct chil
   source_init(&p->input.source, -1, NULL);
   strcpy(p->id, request->id);
   p->tty = request->stdio & STDIO_TTY;
+  p->open_stdin = request->stdio & STDIO_OPEN_STDIN;
   p->stdin_once = request->stdio & STDIO_STDIN_ONCE;
   p->starting = true;
   int error = 0, pair[2];
@@ -136,6 +137,7 @@ static int take_console(struct process *p, int console) {
     return -EPROTO;
   }
   p->output.source.fd = console;
+  if (!p->open_stdin) return 0;
   int in = fcntl(console, F_DUPFD_CLOEXEC, 3);
   if (in < 0) return -errno;
   fcntl(in, F_SETFL, O_NONBLOCK | O_RDWR);

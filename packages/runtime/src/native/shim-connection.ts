@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { isGantryError, messageOf, notFound, systemError } from '@gantry/errors';
 import { describeErrno, receiveDescriptors, socketPair } from '@gantry/linux';
 import type { Attachment, ExecRequest, ExitStatus, RunningExec, Shim } from '../launch.ts';
+import { PROTOCOL_VERSION } from '../plan/encode.ts';
 import { type ClientEnd, takeClient } from './client-socket.ts';
 import { Connection } from './connection.ts';
 import { readExitFile } from './exit-file.ts';
@@ -24,6 +25,7 @@ function running(pid: number): Running {
 
 /** What a shim says first: its container runs. */
 export type Hello = {
+  readonly protocol: number;
   readonly pid: number;
   readonly shimPid: number;
   readonly startedAtMs: number;
@@ -39,6 +41,7 @@ export function decodeHello(body: Buffer): Hello {
     at += 8 + size;
   }
   return {
+    protocol: body.readUInt32LE(0),
     pid: body.readUInt32LE(4),
     shimPid: body.readUInt32LE(8),
     startedAtMs: Number(body.readBigUInt64LE(12)),
@@ -50,6 +53,7 @@ export function decodeHello(body: Buffer): Hello {
 export type Greeting =
   | { readonly kind: 'running'; readonly shim: ShimConnection }
   | { readonly kind: 'failed'; readonly body: Buffer }
+  | { readonly kind: 'foreign'; readonly protocol: number }
   | { readonly kind: 'ended' };
 
 /** The daemon's side of one shim. */
@@ -63,7 +67,7 @@ export class ShimConnection implements Shim {
   readonly #exit = Promise.withResolvers<ExitStatus>();
   readonly #loss = Promise.withResolvers<void>();
   readonly #greeting = Promise.withResolvers<Greeting>();
-  #hello: Hello = { pid: 0, shimPid: 0, startedAtMs: 0, execs: [] };
+  #hello: Hello = { protocol: 0, pid: 0, shimPid: 0, startedAtMs: 0, execs: [] };
   #greeted = false;
   #ended = false;
   #disposed = false;
@@ -115,6 +119,12 @@ export class ShimConnection implements Shim {
 
   #receive({ type, body }: Message): void {
     if (type === MessageType.hello) {
+      const protocol = body.readUInt32LE(0);
+      if (protocol !== PROTOCOL_VERSION) {
+        this.#greeting.resolve({ kind: 'foreign', protocol });
+        this.#close();
+        return;
+      }
       this.#hello = decodeHello(body);
       for (const [id, pid] of this.#hello.execs) if (!this.#execs.has(id)) this.#execs.set(id, running(pid));
       this.#greeted = true;
@@ -136,7 +146,6 @@ export class ShimConnection implements Shim {
     if (id === '') {
       this.#ended = true;
       this.#exit.resolve(status);
-      // Execs of the container end with it; the shim tells of each, unless it was killed.
       return;
     }
     this.#execs.get(id)?.end(status);
@@ -148,7 +157,13 @@ export class ShimConnection implements Shim {
       this.#greeting.resolve({ kind: 'ended' });
       return;
     }
-    if (this.#ended || this.#disposed) return;
+    if (this.#disposed) return;
+    if (this.#ended) {
+      // Execs end with their container; of these there was no word any more.
+      const status = { code: 137, signal: constants.signals.SIGKILL, exitedAtMs: Date.now() };
+      for (const id of [...this.#execs.keys()]) this.#processEnded(id, status);
+      return;
+    }
     // The end may be written where the word of it did not reach us; or the shim gave up a connection that we left full.
     const exit = await readExitFile(this.#runDir);
     if (exit !== undefined) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { LogTarget } from '../launch.ts';
 import { Bench, Client, ENV, needsRoot } from './container.fixture.ts';
@@ -204,4 +205,53 @@ test('output that was written just before the end is complete', needsRoot, async
   await client.ended;
   assert.equal(client.bytes.length, 5_000_000);
   await shim.exited;
+});
+
+test('a client that reads late gets everything, although the container has ended', needsRoot, async () => {
+  await using bench = new Bench();
+  const client = new Client({ stdin: false, multiplexed: false });
+  client.socket.pause();
+  const shim = await bench.launch('head -c 500000 /dev/zero', { attachments: [client.attachment] });
+  assert.equal((await shim.exited).code, 0);
+  client.socket.resume();
+  await client.ended;
+  assert.equal(client.bytes.length, 500_000);
+});
+
+test('a full disk costs whole lines of the log, and the container goes on', needsRoot, async () => {
+  await using bench = new Bench();
+  const launcher = await bench.launcher();
+  const path = join(bench.directory, 'small');
+  await launcher.run([
+    { op: 'mkdir', path, mode: 0o700 },
+    { op: 'mount', source: 'gantry', type: 'tmpfs', path, flags: 0, data: 'size=128k' },
+  ]);
+  try {
+    const log = { driver: 'json-file', path: join(path, 'log'), maxSizeBytes: 0, maxFiles: 1 } as const;
+    const script = 'i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done; exit 4';
+    assert.equal((await (await bench.launch(script, { log })).exited).code, 4);
+    const lines = linesOf(log.path);
+    assert.ok(lines.length > 500 && lines.length < 5000, String(lines.length));
+    assert.equal(lines[0]?.log, 'line 0\n');
+  } finally {
+    await launcher.run([{ op: 'umount', path, flags: 0 }]);
+  }
+});
+
+test('a terminal without open standard input takes none', needsRoot, async () => {
+  await using bench = new Bench();
+  const client = new Client({ multiplexed: false });
+  const shim = await bench.launch(
+    [
+      { op: 'setsid' },
+      { op: 'console', ptmx: '/dev/ptmx', rows: 0, columns: 0, uid: 0 },
+      { op: 'exec', argv: ['/bin/sh', '-c', 'echo ready; read x; echo got $x'], env: ENV },
+    ],
+    { stdio: { tty: true, openStdin: false, stdinOnce: false }, attachments: [client.attachment] },
+  );
+  await client.reads('ready');
+  client.socket.write('input\n');
+  await shim.signal('init', 9);
+  await client.ended;
+  assert.equal(client.text, 'ready\r\n');
 });

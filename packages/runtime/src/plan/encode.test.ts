@@ -12,7 +12,7 @@ const fuzzer = fileURLToPath(new URL('../../native/build/fuzz-plan', import.meta
 
 const file = { at: 3, path: 'a/b' } as const;
 /** One of each step. */
-const steps: readonly Step[] = [
+const steps = [
   { op: 'open', slot: 1, flags: 0, mode: 0o600, ...file, ignore: [2, 20] },
   { op: 'close', slot: 1 },
   { op: 'mkdirAll', mode: 0o755, ...file },
@@ -52,7 +52,12 @@ const steps: readonly Step[] = [
   { op: 'netlink', protocol: 0, message: new Uint8Array(32), pidAt: 4, fdAt: 8, fdSlot: 2, reply: true, ignore: [17] },
   { op: 'hostSocket', protocol: 'udp', address: '::1', port: 53, relayTo: { address: '10.0.0.2', port: 53 } },
   { op: 'exec', argv: ['a', 'b c'], env: ['PATH=/bin', 'É=é'], slot: 9 },
-];
+  { op: 'deviceProgram', program: new Uint8Array(16), ...file },
+] as const satisfies readonly Step[];
+
+type Missing = Exclude<Step['op'], (typeof steps)[number]['op']>;
+/** A compile error here names the steps that the list above lacks. */
+const complete: [Missing] extends [never] ? true : Missing = true;
 
 const seed = encodeRequest({
   kind: 'launch',
@@ -81,6 +86,7 @@ test('a request with every step is read back whole, and no mutation of it leads 
   skip: !existsSync(fuzzer) && 'build it with `make -C packages/runtime/native build/fuzz-plan`',
 }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'gantry-fuzz-'));
+  assert.ok(complete);
   try {
     writeFileSync(join(directory, 'seed'), seed);
     assert.match(execFileSync(fuzzer, [join(directory, 'seed')], { encoding: 'utf8' }), /^\d+ bytes read$/m);
