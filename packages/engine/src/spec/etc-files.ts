@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemError } from '@gantry/errors';
 import type { NetworkAttachment } from '@gantry/network';
@@ -15,13 +15,26 @@ export type EtcFiles = { readonly hosts: string; readonly hostname: string; read
 const RESOLV_CONF = '/etc/resolv.conf';
 const SYSTEMD_RESOLV_CONF = '/run/systemd/resolve/resolv.conf';
 
-/** Text of a file, undefined when it does not exist. */
-async function readText(path: string): Promise<string | undefined> {
+/** Text of a small file of the host that is always in memory, undefined when it does not exist. */
+function readText(path: string): string | undefined {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw systemError(`cannot read ${path}`, { cause: error });
+  }
+}
+
+/** A new file in the place of what was there: to truncate a file with content makes ext4 write it out at once. */
+async function writeNew(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text, { mode: 0o644, flag: 'wx' });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) {
+      throw systemError(`cannot write ${path}`, { cause: error });
+    }
+    await rm(path, { force: true });
+    await writeFile(path, text, { mode: 0o644, flag: 'wx' });
   }
 }
 
@@ -40,20 +53,19 @@ export async function writeEtcFiles(request: {
     hostname: join(directory, 'hostname'),
     resolvConf: join(directory, 'resolv.conf'),
   };
-  const [hosts, resolv] = await Promise.all([hostsText(request), resolvConfText(request)]);
   await Promise.all([
-    writeFile(files.hosts, hosts, { mode: 0o644 }),
-    writeFile(files.hostname, `${request.hostname}\n`, { mode: 0o644 }),
-    writeFile(files.resolvConf, resolv, { mode: 0o644 }),
+    writeNew(files.hosts, hostsText(request)),
+    writeNew(files.hostname, `${request.hostname}\n`),
+    writeNew(files.resolvConf, resolvConfText(request)),
   ]);
   return files;
 }
 
-async function hostsText(request: Parameters<typeof writeEtcFiles>[0]): Promise<string> {
+function hostsText(request: Parameters<typeof writeEtcFiles>[0]): string {
   const { hostConfig, network, daemon } = request;
   const extraHosts = hostConfig.ExtraHosts ?? [];
   // A host-mode container sees the host's own names, unless it was given some that may contradict them.
-  if (hostConfig.NetworkMode === 'host' && extraHosts.length === 0) return (await readText('/etc/hosts')) ?? '';
+  if (hostConfig.NetworkMode === 'host' && extraHosts.length === 0) return readText('/etc/hosts') ?? '';
   const addresses = network.flatMap(({ endpoint }) =>
     [endpoint.ipv4?.address, endpoint.ipv6?.address].filter(address => address !== undefined),
   );
@@ -67,14 +79,14 @@ async function hostsText(request: Parameters<typeof writeEtcFiles>[0]): Promise<
   });
 }
 
-async function resolvConfText(request: Parameters<typeof writeEtcFiles>[0]): Promise<string> {
+function resolvConfText(request: Parameters<typeof writeEtcFiles>[0]): string {
   const { hostConfig, network, daemon } = request;
   let hostPath = RESOLV_CONF;
-  let hostText = await readText(hostPath);
+  let hostText = readText(hostPath);
   const legacy = hostConfig.NetworkMode !== 'host' && !isUserDefinedNetwork(hostConfig.NetworkMode);
   if (legacy && hostText !== undefined && isSystemdStub(hostText)) {
     hostPath = SYSTEMD_RESOLV_CONF;
-    hostText = await readText(hostPath);
+    hostText = readText(hostPath);
   }
   const choose = (own: readonly string[] | null, all: readonly string[]): readonly string[] =>
     own && own.length > 0 ? own : all;
