@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { resolve } from 'node:path';
+
+const top = resolve(import.meta.dirname, '../..');
 
 /** What carries our name on this machine, each as a line for a person. */
 export function leftovers(): Set<string> {
@@ -45,20 +48,26 @@ function tables(): string[] {
   }
 }
 
-/** Daemons, launchers, shims and the programs of tests, wherever their checkout is. */
+/** Daemons of this checkout, and shims whose run directory is one of the tests' own; another's engine beside us is not ours to judge. */
 function processes(): string[] {
   return list('/proc')
     .filter(pid => /^\d+$/.test(pid))
     .flatMap(pid => {
       try {
-        const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-        return /gantry-(native|daemon|launcher|shim|init|test)|packages\/daemon\/src\/main\.ts/.test(line)
-          ? [`process ${pid}: ${line}`]
-          : [];
+        const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+        const ours =
+          name === 'gantry-daemon'
+            ? readlinkSync(`/proc/${pid}/exe`).startsWith(top)
+            : name === 'gantry-shim' && openFiles(pid).some(path => path.includes('/gantry-test-'));
+        return ours ? [`process ${pid}: ${name}`] : [];
       } catch {
         return []; // gone meanwhile
       }
     });
+}
+
+function openFiles(pid: string): string[] {
+  return list(`/proc/${pid}/fd`).map(descriptor => readlinkSync(`/proc/${pid}/fd/${descriptor}`));
 }
 
 function list(directory: string, foldersOnly = false): string[] {

@@ -10,6 +10,7 @@ const needs: readonly Need[] = [
   { program: 'docker', debian: 'docker.io' },
   { program: 'script', debian: 'bsdutils' },
   { program: 'ip', debian: 'iproute2' },
+  { program: 'nft', debian: 'nftables' },
 ];
 
 /** Unpacked without being installed: its maintainer scripts would start an engine that is not ours. */

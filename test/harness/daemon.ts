@@ -171,8 +171,9 @@ function mentions(pid: string, root: string): boolean {
   return commandLine(pid).includes(root);
 }
 
-/** The bridge outlives a daemon on purpose; a test's bridge does not. */
+/** The bridge and its firewall table outlive a daemon on purpose; a test's do not. */
 async function removeLink(bridge: string): Promise<void> {
+  await execute('nft', ['delete', 'table', 'inet', `gantry-${bridge}`]);
   if (!existsSync(`/sys/class/net/${bridge}`)) return;
   await execute('ip', ['link', 'delete', bridge]);
 }

@@ -33,13 +33,21 @@ export const command: Command = {
     const format = values.text('format');
     const document = server ? withComponents(server) : null;
     if (format === 'json') context.stdout.write(`${toJson({ Client: client, Server: document }, true)}\n`);
-    else if (format) context.stdout.write(`${compile(format)({ Client: client, Server: document })}\n`);
+    else if (format) context.stdout.write(`${compile(format)(withGoNames(client, document))}\n`);
     else context.stdout.write(clientText(client) + (document ? serverText(document) : ''));
     if (failure === undefined) return 0;
     context.stderr.write(`${describe(failure, context.globals)}\n`);
     return 1;
   },
 };
+
+/** Templates name the API version as Go's type does, JSON as the API does. */
+function withGoNames(client: { ApiVersion: string }, server: VersionDocument | null): Record<string, unknown> {
+  return {
+    Client: { ...client, APIVersion: client.ApiVersion },
+    Server: server && { ...server, APIVersion: server.ApiVersion },
+  };
+}
 
 type Component = { Name: string; Version: string; Details?: Record<string, string> };
 
