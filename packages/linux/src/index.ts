@@ -46,5 +46,5 @@ export { RLIMITS, rlimitNumber } from './rlimits.ts';
 export * as seccomp from './seccomp/index.ts';
 export { unblockSignal } from './signal-mask.ts';
 export { SIGRTMAX, SIGRTMIN, signalName, signalNumber } from './signals.ts';
-export { addSeals, memoryFile, receiveDescriptors, sendDescriptors, socketPair } from './socket.ts';
+export { addSeals, keepAcrossExec, memoryFile, receiveDescriptors, sendDescriptors, socketPair } from './socket.ts';
 export { type SysctlNamespace, sysctlDotted, sysctlNamespace, sysctlPath } from './sysctls.ts';

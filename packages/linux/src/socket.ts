@@ -98,3 +98,9 @@ export function memoryFile(name: string): number {
 export function addSeals(fd: number, seals: number): void {
   check(fcntlFunction(fd, F_ADD_SEALS, seals), 'fcntl');
 }
+
+/** Clears close-on-exec: a child process gets this descriptor under the same number. */
+export function keepAcrossExec(fd: number): void {
+  const F_SETFD = 2;
+  check(fcntlFunction(fd, F_SETFD, 0), 'fcntl');
+}

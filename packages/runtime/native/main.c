@@ -37,6 +37,16 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void) { return "detect_leaks=0:abort_on_error=1"; }
 #endif
 
+static char *title_start;
+static size_t title_size;
+
+void set_title(const char *title) {
+  size_t size = strlen(title);
+  if (title_size == 0) return;
+  memset(title_start, 0, title_size);
+  memcpy(title_start, title, size < title_size ? size : title_size - 1);
+}
+
 static int named(const char *path, const char *name) {
   const char *slash = strrchr(path, '/');
   return strcmp(slash ? slash + 1 : path, name) == 0;
@@ -57,5 +67,9 @@ int main(int argc, char **argv, char **env) {
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return 1;
   prctl(PR_SET_NAME, "gantry-launcher", 0, 0, 0);
   fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
+  // Whatever else the daemon was started with would stay open in every shim.
+  syscall(SYS_close_range, CONTROL_FD + 1U, ~0U, 0U);
+  title_start = argv[0];
+  title_size = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
   launcher_main(CONTROL_FD);
 }

@@ -1,4 +1,5 @@
 // One container's shim: starts it, keeps its processes, and answers daemons that come and go.
+#include "launcher.h"
 #include "shim.h"
 
 #include <stdio.h>
@@ -201,6 +202,9 @@ void shim_main(int connection, int *fds, uint32_t count) {
   if (!error) error = set_up(&request);
   struct child_ends ends;
   struct process *init = NULL;
+  char title[32];
+  snprintf(title, sizeof title, "gantry-shim %.12s", error ? "" : request.id);
+  set_title(title);
   if (!error) error = process_new(&request, &init, &ends);
   if (error) {
     failure.error = (uint32_t)-error;

@@ -1,5 +1,6 @@
 #include "steps.h"
 
+#include <stdlib.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -32,8 +33,21 @@ int slot_put(struct executor *e, uint64_t slot, int fd) {
 
 static int keyring(const char *name) {
 #ifdef SYS_keyctl
-  int result = sys_result(syscall(SYS_keyctl, 1L /* KEYCTL_JOIN_SESSION_KEYRING */, name, 0L, 0L, 0L));
-  return result < 0 && result != -ENOSYS ? result : 0;
+  enum { JOIN_SESSION = 1, SET_PERMISSIONS = 5, DESCRIBE = 6 };
+  const unsigned user_may_search = 0x80000;
+  long key = syscall(SYS_keyctl, JOIN_SESSION, name, 0L, 0L, 0L);
+  // Keys are one more fence, which not every kernel has.
+  if (key < 0) return errno == ENOSYS ? 0 : -errno;
+  // "type;uid;gid;permissions;description". Another process of the container finds the keyring by name only if it may search it.
+  char text[256];
+  long size = syscall(SYS_keyctl, DESCRIBE, key, text, sizeof text - 1, 0L);
+  if (size < 0) return -errno;
+  text[size < (long)sizeof text ? size : (long)sizeof text - 1] = 0;
+  const char *field = text;
+  for (int i = 0; i < 3 && field; i++) field = strchr(field, ';') ? strchr(field, ';') + 1 : NULL;
+  if (!field) return -EINVAL;
+  unsigned long permissions = strtoul(field, NULL, 16) | user_may_search;
+  return sys_result(syscall(SYS_keyctl, SET_PERMISSIONS, key, permissions, 0L, 0L));
 #else
   (void)name;
   return 0;

@@ -1,7 +1,9 @@
 // Steps about mounts.
 #include "steps.h"
 
+#include <linux/mount.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 
 #define MOVE_EMPTY_PATHS 0x44U /* MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH */
 #define TREE_CLONE 1U
@@ -69,12 +71,30 @@ int step_open_tree(struct executor *e, const struct step *s) {
   return tree < 0 ? tree : slot_put(e, s->n[0], tree);
 }
 
+// Before 5.12: mount(2) changes one attached mount at a time, so that `recursive` counts for propagation only.
+static int remount(int fd, const struct step *s) {
+  struct statvfs status;
+  char path[FD_PATH_SIZE];
+  fd_path(path, fd);
+  unsigned long propagation = (unsigned long)s->n[3];
+  if (propagation && mount(NULL, path, NULL, propagation | (s->n[4] ? MS_REC : 0), NULL) < 0) return -errno;
+  if (!s->n[1] && !s->n[2]) return 0;
+  if (fstatvfs(fd, &status) < 0) return -errno;
+  // The four lowest flags have one value in MOUNT_ATTR_*, MS_* and ST_*.
+  unsigned long flags = (status.f_flag & 0xf & ~(unsigned long)s->n[2]) | (s->n[1] & 0xf);
+  if (s->n[1] & MOUNT_ATTR_NOATIME || (status.f_flag & ST_NOATIME && !(s->n[2] & MOUNT_ATTR_NOATIME))) flags |= MS_NOATIME;
+  if (s->n[1] & MOUNT_ATTR_STRICTATIME) flags |= MS_STRICTATIME;
+  if (s->n[1] & MOUNT_ATTR_NODIRATIME || status.f_flag & ST_NODIRATIME) flags |= MS_NODIRATIME;
+  return sys_result(mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | flags, NULL));
+}
+
 int step_mount_setattr(struct executor *e, const struct step *s) {
   int fd = slot_fd(e, s->n[0]);
   if (fd < 0) return fd;
   struct sys_mount_attr attr = {.attr_set = s->n[1], .attr_clr = s->n[2], .propagation = s->n[3]};
   unsigned flags = AT_EMPTY_PATH | (s->n[4] ? TREE_RECURSIVE : 0);
-  return sys_result(syscall(SYS_mount_setattr, fd, "", flags, &attr, sizeof attr));
+  int error = sys_result(syscall(SYS_mount_setattr, fd, "", flags, &attr, sizeof attr));
+  return error == -ENOSYS ? remount(fd, s) : error;
 }
 
 int step_move_mount(struct executor *e, const struct step *s) {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GantryError } from '@gantry/errors';
+import { keepAcrossExec, socketPair } from '@gantry/linux';
 import { Bench, Client, ENV, needsRoot, shell } from './container.fixture.ts';
 import { readExitFile } from './exit-file.ts';
 
@@ -213,4 +214,20 @@ test('host plans that sleep delay neither each other nor a launch, however many 
   await Promise.all(sleeping);
   await writer.close();
   await Promise.all(Array.from({ length: 300 }, () => launcher.run([{ op: 'umask', mask: 0o22 }])));
+});
+
+test('nothing that the daemon was started with stays open in launcher or shim', needsRoot, async () => {
+  await using bench = new Bench();
+  const [kept, other] = socketPair();
+  // As a careless parent would leave them: open across exec.
+  keepAcrossExec(kept);
+  const shim = await bench.launch('sleep 1000');
+  const link = readlinkSync(`/proc/self/fd/${kept}`);
+  for (const pid of [(await bench.launcher()).pid, shim.shimPid]) {
+    const open = readdirSync(`/proc/${pid}/fd`).map(fd => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    assert.ok(!open.includes(link), open.join(' '));
+    assert.ok(open.length < 16, open.join(' '));
+  }
+  closeSync(kept);
+  closeSync(other);
 });
