@@ -19,20 +19,19 @@ export function cgroupMountSteps(target: string, options: MountOptions, context:
   const attach = (path: string): void => {
     steps.push({ op: 'mkdirAll', at: root, path, mode: 0o755 }, { op: 'moveMount', slot, at: root, path });
   };
-  const bind = (source: string): void => {
-    steps.push(
-      { op: 'openTree', slot, recursive: true, path: source },
-      { op: 'mountSetattr', slot, set: options.set, clear: 0, propagation: MS_PRIVATE, recursive: true },
-    );
+  const bind = (source: string, path: string): void => {
+    steps.push({ op: 'openTree', slot, recursive: true, path: source });
+    attach(path);
+    steps.push({ op: 'mountSetattr', slot, set: options.set, clear: 0, propagation: MS_PRIVATE, recursive: true });
   };
   if (layout.version === 2) {
     // Without a namespace of its own, a new mount would change the options of the host's tree.
     if (cgroupNamespace) {
       steps.push({ op: 'fsMount', slot, type: 'cgroup2', options: [['source', 'cgroup']], attributes: options.set });
+      attach(target);
     } else {
-      bind(layout.mountPoint);
+      bind(layout.mountPoint, target);
     }
-    attach(target);
   } else {
     steps.push({
       op: 'fsMount',
@@ -54,10 +53,10 @@ export function cgroupMountSteps(target: string, options: MountOptions, context:
           options: [['source', name === 'systemd' ? 'systemd' : 'cgroup'], ...controllers.map(asOption)],
           attributes: SAFE | (options.set & MOUNT_ATTR_RDONLY),
         });
+        attach(join(target, name));
       } else {
-        bind(join(mountPoint, cgroupsPath));
+        bind(join(mountPoint, cgroupsPath), join(target, name));
       }
-      attach(join(target, name));
       if (!name.includes(',')) continue;
       for (const alias of name.split(',')) {
         steps.push({ op: 'symlink', at: root, path: join(target, alias), target: name, ignore: [EEXIST] });

@@ -83,9 +83,9 @@ function compileFileSystem(
   const attributes = fillsLater ? options.set & ~MOUNT_ATTR_RDONLY : options.set;
   const child: Step[] = [
     { op: 'fsMount', slot, type: mount.type, options: data, attributes },
-    ...propagationSteps(slot, options),
     { op: 'mkdirAll', at: context.root, path: target, mode: 0o755 },
     { op: 'moveMount', slot, at: context.root, path: target },
+    ...propagationSteps(slot, options),
   ];
   const late: Step[] = fillsLater
     ? [{ op: 'mountSetattr', slot, set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, recursive: false }]
@@ -116,6 +116,13 @@ function compileBind(
   const attributes = (set: number, clear: number, spread: number, recursive: boolean) => {
     if (set || clear || spread) child.push({ op: 'mountSetattr', slot, set, clear, propagation: spread, recursive });
   };
+  child.push(
+    isDirectory(mount)
+      ? { op: 'mkdirAll', at: root, path: target, mode: 0o755 }
+      : { op: 'touch', at: root, path: target, mode: 0o644 },
+    { op: 'moveMount', slot, at: root, path: target },
+  );
+  // Before kernel 5.12 only what is attached can be changed.
   attributes(options.set, options.clear, 0, false);
   if (recursivePropagation) {
     attributes(options.recursiveSet, options.recursiveClear, propagation, true);
@@ -123,12 +130,6 @@ function compileBind(
     attributes(options.recursiveSet, options.recursiveClear, 0, true);
     attributes(0, 0, propagation, false);
   }
-  child.push(
-    isDirectory(mount)
-      ? { op: 'mkdirAll', at: root, path: target, mode: 0o755 }
-      : { op: 'touch', at: root, path: target, mode: 0o644 },
-    { op: 'moveMount', slot, at: root, path: target },
-  );
   const prepare: Step[] = [{ op: 'openTree', slot, recursive: options.recursive, ...source }];
   if (keep) return { prepare, child, late: [], slot };
   // The slot is not given back: every source is taken before the first one is attached.

@@ -41,8 +41,8 @@ export function readonlySteps(paths: readonly string[], { root, rootFd, slots }:
     if (!lookAt(path, rootFd)) continue;
     steps.push(
       { op: 'openTree', slot, recursive: true, at: root, path },
-      { op: 'mountSetattr', slot, set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, recursive: false },
       { op: 'moveMount', slot, at: root, path },
+      { op: 'mountSetattr', slot, set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, recursive: false },
     );
   }
   if (steps.length > 0) steps.push({ op: 'close', slot });
