@@ -22,6 +22,7 @@ export {
   parseElements,
   parseEvent,
   parseRule,
+  parseTable,
   type ReadChain,
   type ReadElement,
   type ReadRule,

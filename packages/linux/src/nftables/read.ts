@@ -4,6 +4,12 @@ import { NFTABLES, NftMessage } from './message.ts';
 
 const HEADER_BYTES = 4;
 
+/** The name of the table that a message tells of. */
+export function parseTable(message: ParsedMessage): string | undefined {
+  if (message.type !== ((NFTABLES << 8) | NftMessage.newTable)) return undefined;
+  return attributeText(parseAttributes(message.payload, HEADER_BYTES).get(1));
+}
+
 export type ReadChain = {
   readonly table: string;
   readonly name: string;

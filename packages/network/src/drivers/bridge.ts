@@ -158,6 +158,7 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
           .map(link => routeStep([netlink.deleteLink({ name: link.name })], [ENODEV])),
       );
       if (steps.length > 0) await context.run(steps);
+      await context.firewall?.sweep(() => new Set(context.readView().links.map(link => link.name)));
       await context.firewall?.restore(endpoints());
     },
 

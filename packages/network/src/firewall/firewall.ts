@@ -3,7 +3,7 @@ import type { Launcher, Step } from '@gantry/runtime';
 import type { Endpoint, PublishedPort } from '../face.ts';
 import { isHostAddress } from '../host-view.ts';
 import { sysctlStep } from '../step.ts';
-import { foreignMessages } from './foreign.ts';
+import { abandonedMessages, foreignMessages } from './foreign.ts';
 import {
   type FirewallBridge,
   type PortElements,
@@ -18,6 +18,8 @@ import { watchRuleset } from './watch.ts';
 
 /** The rules of one daemon: one table, in which a published port is one element of a map. */
 export interface Firewall {
+  /** Removes what other daemons left behind whose bridges are not among the host's links any more. */
+  sweep(readLinks: () => ReadonlySet<string>): Promise<void>;
   /** Translates, protects and admits a bridge's containers. */
   addBridge(bridge: FirewallBridge): Promise<void>;
   /** Steps that publish an endpoint's IPv4 ports. */
@@ -59,7 +61,7 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
   };
 
   const admit = async (): Promise<void> => {
-    const messages = foreignMessages(table, [...bridges.keys()]);
+    const messages = foreignMessages([...bridges.keys()]);
     if (messages.length === 0) return;
     await transact(messages).catch(error => warn('letting packets pass the forward chain of another program', error));
   };
@@ -74,6 +76,10 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
   };
 
   return {
+    async sweep(readLinks) {
+      const messages = abandonedMessages(readLinks);
+      if (messages.length > 0) await transact(messages).catch(error => warn('removing abandoned rules', error));
+    },
     async addBridge(bridge) {
       bridges.set(bridge.name, bridge);
       // Containers may have run on while the daemon was away: their ports stay until reconcile() has all the endpoints.

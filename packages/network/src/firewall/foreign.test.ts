@@ -56,6 +56,15 @@ inOwnNetwork(import.meta.filename, () => {
     await stack.repair();
     await works();
     assert.equal(listChain('FORWARD').filter(line => line.includes('gantry0')).length, 2);
+
+    // A daemon whose bridge was removed left its rules.
+    nft(`add table inet gantry-gone
+      add rule ip filter FORWARD iifname "gone" accept comment "gantry: packets from gone are decided in its own table"`);
+    await stack.reconcile();
+    const all = execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' });
+    assert.doesNotMatch(all, /gone/);
+    assert.match(all, /table inet gantry /);
+    await works();
     assert.deepEqual(warnings, []);
   });
 });

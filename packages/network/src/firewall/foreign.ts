@@ -1,4 +1,5 @@
 import { netlink, nftables as nft, SystemCallError } from '@gantry/linux';
+import { bridgeOf, isOfGantry } from './rules.ts';
 
 /**
  * Packets pass the forward chains of every table, and one that drops ends them, whatever ours say. Where a foreign chain
@@ -14,7 +15,7 @@ const DOCKER_USER = 'DOCKER-USER';
 type Place = { readonly table: nft.Table; readonly chain: string };
 
 /** The messages that add what is missing of our rules in foreign chains, and delete what is there twice. */
-export function foreignMessages(ours: nft.Table, bridges: readonly string[]): netlink.Message[] {
+export function foreignMessages(bridges: readonly string[]): netlink.Message[] {
   using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.netfilter);
   const places = [nft.Family.ipv4, nft.Family.inet].flatMap(family =>
     placesIn(
@@ -23,7 +24,6 @@ export function foreignMessages(ours: nft.Table, bridges: readonly string[]): ne
         .request([nft.getChains(family)])
         .map(nft.parseChain)
         .filter(chain => chain !== undefined),
-      ours,
     ),
   );
   return places.flatMap(place => {
@@ -49,36 +49,44 @@ export function foreignMessages(ours: nft.Table, bridges: readonly string[]): ne
   });
 }
 
-/** The messages that take our rules out of foreign chains. */
-export function foreignRemovalMessages(ours: nft.Table, bridges: readonly string[]): netlink.Message[] {
+/**
+ * The messages that remove what daemons left behind whose bridges are gone: their tables, and their rules in foreign
+ * chains. A daemon makes its bridge first, so that what has no bridge has no daemon; hence links are read last.
+ */
+export function abandonedMessages(readLinks: () => ReadonlySet<string>): netlink.Message[] {
   using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.netfilter);
-  const comments = new Set(bridges.flatMap(bridge => [commentOf(ADMIT.in, bridge), commentOf(ADMIT.out, bridge)]));
-  return [nft.Family.ipv4, nft.Family.inet].flatMap(family =>
-    socket.request([nft.getChains(family)]).flatMap(message => {
-      const chain = nft.parseChain(message);
-      if (!chain || chain.table === ours.name) return [];
+  const found: { readonly bridge: string; readonly removal: netlink.Message }[] = [];
+  for (const name of socket.request([nft.getTables(nft.Family.inet)]).map(nft.parseTable)) {
+    if (name === undefined || !isOfGantry(name)) continue;
+    found.push({ bridge: bridgeOf(name), removal: nft.deleteTable({ family: nft.Family.inet, name }) });
+  }
+  for (const family of [nft.Family.ipv4, nft.Family.inet]) {
+    for (const chain of socket.request([nft.getChains(family)]).map(nft.parseChain)) {
+      if (!chain || isOfGantry(chain.table)) continue;
+      if (chain.name !== DOCKER_USER && chain.base?.hook !== nft.Hook.forward) continue;
       const place = { table: { family, name: chain.table }, chain: chain.name };
-      return readRules(socket, place)
-        .filter(rule => comments.has(rule.comment))
-        .map(rule => nft.deleteRule(place.table, place.chain, rule.handle));
-    }),
-  );
+      for (const rule of readRules(socket, place)) {
+        const bridge = COMMENT.exec(rule.comment)?.[1];
+        if (bridge !== undefined) {
+          found.push({ bridge, removal: nft.deleteRule(place.table, place.chain, rule.handle) });
+        }
+      }
+    }
+  }
+  const links = readLinks();
+  return found.filter(({ bridge }) => !links.has(bridge)).map(({ removal }) => removal);
 }
 
 /** The chains of one family that may drop what we forward. */
-function placesIn(family: nft.FamilyNumber, chains: readonly nft.ReadChain[], ours: nft.Table): Place[] {
+function placesIn(family: nft.FamilyNumber, chains: readonly nft.ReadChain[]): Place[] {
   const places = chains.flatMap(chain => {
     const mayDrop = chain.base?.hook === nft.Hook.forward && chain.base.policy === 'drop';
-    return mayDrop && !isOfGantry(chain.table, ours) ? [chain] : [];
+    return mayDrop && !isOfGantry(chain.table) ? [chain] : [];
   });
   return places.map(({ table, name }) => {
     const user = chains.find(chain => chain.table === table && chain.name === DOCKER_USER);
     return { table: { family, name: table }, chain: user ? DOCKER_USER : name };
   });
-}
-
-function isOfGantry(table: string, ours: nft.Table): boolean {
-  return table === ours.name || table === 'gantry' || table.startsWith('gantry-');
 }
 
 function readRules(socket: netlink.NetlinkSocket, { table, chain }: Place): nft.ReadRule[] {
@@ -98,6 +106,8 @@ function readRules(socket: netlink.NetlinkSocket, { table, chain }: Place): nft.
 function commentOf(direction: string, bridge: string): string {
   return `gantry: packets ${direction} ${bridge} are decided in its own table`;
 }
+
+const COMMENT = /^gantry: packets (?:from|to) (\S+) are decided in its own table$/;
 
 /** Written as iptables writes it, so that iptables can show it: the name with its zero byte, a counter, a verdict. */
 function admit(direction: string, bridge: string): nft.Expression[] {

@@ -34,6 +34,16 @@ export function tableOf(bridgeName: string): nft.Table {
   return { family: nft.Family.inet, name: bridgeName === 'gantry0' ? 'gantry' : `gantry-${bridgeName}` };
 }
 
+/** Whether a table of the family inet is one of a Gantry daemon. */
+export function isOfGantry(table: string): boolean {
+  return table === 'gantry' || table.startsWith('gantry-');
+}
+
+/** The default bridge of the daemon that has this table. */
+export function bridgeOf(table: string): string {
+  return table === 'gantry' ? 'gantry0' : table.slice('gantry-'.length);
+}
+
 /** The whole table, in place of what has been there. */
 export function tableMessages(
   table: nft.Table,
