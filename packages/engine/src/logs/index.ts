@@ -27,10 +27,28 @@ export type LogsInput = {
  * exist is empty. The reader sets the pace: nothing is read ahead of it but one chunk.
  */
 export function readLogs(input: LogsInput, signal: AbortSignal): Readable {
-  return Readable.from(read(input, signal), { objectMode: false, highWaterMark: CHUNK_BYTES });
+  // A reader that is destroyed ends a wait for new lines, just as the signal does.
+  const gone = new AbortController();
+  const chunks = read(input, AbortSignal.any([signal, gone.signal]));
+  return new Readable({
+    highWaterMark: CHUNK_BYTES,
+    read() {
+      chunks.next().then(
+        ({ done, value }) => this.push(done ? null : value),
+        error => this.destroy(error),
+      );
+    },
+    destroy(error, done) {
+      gone.abort();
+      chunks.return().then(
+        () => done(error),
+        () => done(error),
+      );
+    },
+  });
 }
 
-async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buffer, void> {
   const { path, options } = input;
   const follow = options.follow && input.running !== undefined;
   // Watched before the first read, so that no change falls between.

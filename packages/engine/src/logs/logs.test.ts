@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -207,4 +207,22 @@ test('following waits for a log that is not there yet, and ends when the client 
   const second = iterator.next();
   abort.abort();
   assert.equal((await second).done, true);
+});
+
+test('a reader that is destroyed while it waits lets go of the file', async () => {
+  const path = newPath();
+  writeFileSync(path, json({ log: 'x\n' }));
+  const input = { path, tty: true, running: { ended: new Promise<void>(() => {}) }, options: { ...ALL, follow: true } };
+  const stream = readLogs(input, new AbortController().signal);
+  const closed = new Promise<void>(resolve => stream.once('close', resolve));
+  stream.once('data', () => setImmediate(() => stream.destroy()));
+  await closed;
+  const held = readdirSync('/proc/self/fd').map(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+  assert.ok(!held.includes(path));
 });

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemError } from '@gantry/errors';
 import { flags } from '@gantry/linux';
 import type { NetworkAttachment } from '@gantry/network';
 import type { LinuxSpec, RuntimeSpec } from '@gantry/oci';
@@ -70,8 +71,13 @@ export async function buildLaunch(input: LaunchInput): Promise<BuiltLaunch> {
     makeWorkingDirectory(input.rootFd, config.WorkingDir);
     const shm = sharedMemory(input);
     const spec = await runtimeSpec({ ...input, container: { ...container, config } }, etc, shm?.path, slots);
+    const initSlot =
+      spec.process.init && input.daemon.initPath !== undefined
+        ? await openInit(slots, input.daemon.initPath)
+        : undefined;
     const plan = compileContainer(spec, {
       rootSlot: 0,
+      ...(initSlot === undefined ? {} : { initSlot }),
       nextSlot: slots.descriptors.length,
       rootFd: input.rootFd,
       cgroup: input.cgroup,
@@ -95,6 +101,18 @@ export async function buildLaunch(input: LaunchInput): Promise<BuiltLaunch> {
   } catch (error) {
     slots[Symbol.dispose]();
     throw error;
+  }
+}
+
+/** The program of --init-path, instead of Gantry's own init. */
+async function openInit(slots: LaunchSlots, path: string): Promise<number> {
+  try {
+    return await slots.openPath(path);
+  } catch (error) {
+    throw systemError(`exec: ${JSON.stringify(path)}: executable file not found in $PATH`, {
+      cause: error,
+      hint: 'correct init-path in the configuration of the daemon',
+    });
   }
 }
 
