@@ -3,6 +3,7 @@
 
 #include <linux/mount.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #define MOVE_EMPTY_PATHS 0x44U /* MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH */
@@ -102,7 +103,13 @@ int step_move_mount(struct executor *e, const struct step *s) {
   if (from < 0) return from;
   CLOSED_AT_EXIT int to = open_named(e, s->at, s->path, O_PATH, 0);
   if (to < 0) return to;
-  return sys_result(syscall(SYS_move_mount, from, "", to, "", MOVE_EMPTY_PATHS));
+  int error = sys_result(syscall(SYS_move_mount, from, "", to, "", MOVE_EMPTY_PATHS));
+  struct stat source, target;
+  // mount(2) has a name for a directory over a file and a file over a directory; so has everybody who reads the error.
+  if (error == -EINVAL && fstat(from, &source) == 0 && fstat(to, &target) == 0 &&
+      S_ISDIR(source.st_mode) != S_ISDIR(target.st_mode))
+    return -ENOTDIR;
+  return error;
 }
 
 int step_pivot_root(struct executor *e, const struct step *s) {

@@ -264,6 +264,28 @@ describe('a container made by its plan', { skip: cannotRun }, () => {
     assert.deepEqual(mount?.options, ['ro', 'nosuid', 'relatime']);
   });
 
+  test('a hundred mounts fit', async () => {
+    const text = await output('cd /m && echo * | busybox wc -w && cat 99/x', (spec, directory) => {
+      for (let index = 0; index < 100; index++) {
+        mkdirSync(join(directory, `m/${index}`), { recursive: true });
+        writeFileSync(join(directory, `m/${index}/x`), String(index));
+        const source = join(directory, `m/${index}`);
+        spec.mounts.push({ destination: `/m/${index}`, type: 'bind', source, options: ['rbind', 'rprivate'] });
+      }
+    });
+    assert.equal(text, '100\n99');
+  });
+
+  test('a file over a directory, and a directory over a file, is told as mount(2) tells it', async () => {
+    const over = (destination: string, file: boolean) => (spec: RuntimeSpec, directory: string) => {
+      writeFileSync(join(directory, 'lower/etc/file'), '');
+      const source = file ? join(directory, 'lower/etc/file') : directory;
+      spec.mounts.push({ destination, type: 'bind', source, options: ['rbind'] });
+    };
+    await assert.rejects(run(launcher, 'true', over('/etc', true)), /not a directory/);
+    await assert.rejects(run(launcher, 'true', over('/etc/file', false)), /not a directory/);
+  });
+
   test('a tmpfs looks like the directory that it covers', async () => {
     const text = await output('busybox stat -c %a /tmp /new', (spec, directory) => {
       chmod(join(directory, 'lower/tmp'), 0o1775);

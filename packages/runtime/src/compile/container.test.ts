@@ -161,11 +161,19 @@ test('a bind that says nothing of propagation is private', () => {
   assert.ok(text.includes('touch #:/file mode=0644'));
 });
 
-test('an opened source is used by its slot', () => {
-  const plan = compile(spec => spec.mounts.push(bind({ sourceSlot: 1, source: '' })));
-  const open = plan.prepare.at(-1);
-  assert.ok(open?.op === 'openTree');
-  assert.deepEqual([open.at, open.path], [1, '']);
+test('an opened source becomes its mount in the same slot, unless another mount needs it too', () => {
+  const once = compile(spec => spec.mounts.push(bind({ sourceSlot: 1, source: '' }))).prepare.at(-1);
+  assert.equal(once && printStep(once), 'openTree #1:/ #1 recursive');
+  const twice = compile(spec => {
+    spec.mounts.push(bind({ sourceSlot: 1, source: 'a' }), bind({ sourceSlot: 1, source: 'b', destination: '/b' }));
+  }).prepare.slice(-2);
+  assert.deepEqual(
+    twice.map(step => step.op === 'openTree' && [step.at, step.path, step.slot === 1]),
+    [
+      [1, 'a', false],
+      [1, 'b', false],
+    ],
+  );
 });
 
 test('what was taken before the child runs is not overwritten by a step of the child', () => {

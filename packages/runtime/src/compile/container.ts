@@ -4,7 +4,7 @@ import type { RuntimeSpec } from '@gantry/oci';
 import type { LaunchPlan } from '../launch.ts';
 import { Barrier, INIT_SLOT, type Slot, type Step } from '../plan/steps.ts';
 import { deviceSteps, standardDeviceRules, standardDeviceSteps } from './devices.ts';
-import { compileMount, type MountContext, normalize } from './mounts.ts';
+import { compileMount, type MountContext, normalize, sharedSources } from './mounts.ts';
 import { compileNamespaces } from './namespaces.ts';
 import { appArmorStep, earlyProcessSteps, finalProcessSteps, privateProcStep } from './process.ts';
 import { maskSteps, nullMountSteps, readonlySteps, sortMasks } from './protect.ts';
@@ -55,6 +55,7 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
     cgroup: options.cgroup,
     cgroupsPath: linux.cgroupsPath,
     cgroupNamespace: namespaces.isNew('cgroup'),
+    sharedSources: sharedSources(spec.mounts),
   };
   const prepare: Step[] = [...cgroupSteps(group), ...namespaces.prepare];
 

@@ -18,6 +18,8 @@ export type MountContext = {
   readonly cgroup: CgroupLayout;
   readonly cgroupsPath: string;
   readonly cgroupNamespace: boolean;
+  /** Slots that are the source of several mounts. */
+  readonly sharedSources: ReadonlySet<Slot>;
 };
 
 /** The steps of one mount, by who runs them and when. */
@@ -104,7 +106,11 @@ function compileBind(
   keep: boolean,
 ): CompiledMount {
   const { root } = context;
-  const slot = context.slots.takeFresh();
+  // A source that is used once gives its slot to the mount that is made of it: slots are few, binds may be many.
+  const slot =
+    mount.sourceSlot !== undefined && !context.sharedSources.has(mount.sourceSlot)
+      ? mount.sourceSlot
+      : context.slots.takeFresh();
   const source =
     mount.sourceSlot === undefined
       ? { path: mount.source }
@@ -181,4 +187,16 @@ export function normalize(path: string): string {
     else parts.push(part);
   }
   return `/${parts.join('/')}`;
+}
+
+/** The slots that more than one of these mounts is made from. */
+export function sharedSources(mounts: readonly MountSpec[]): Set<Slot> {
+  const seen = new Set<Slot>();
+  const shared = new Set<Slot>();
+  for (const { sourceSlot } of mounts) {
+    if (sourceSlot === undefined) continue;
+    if (seen.has(sourceSlot)) shared.add(sourceSlot);
+    seen.add(sourceSlot);
+  }
+  return shared;
 }
