@@ -1,0 +1,148 @@
+/**
+ * The daemon is killed at random moments while containers are created, started and removed. Whatever was answered as done
+ * must hold after the next start; what was under way may have happened or not, but not by half.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
+import { rootOnly } from '../harness/skip.ts';
+
+const rounds = process.env.CI ? 200 : 25;
+
+type Listed = { readonly Id: string; readonly Names: string[]; readonly State: string };
+
+/** What the client was told of a container: sure of an answer, or unsure since the connection broke. */
+type Known = { exists: 'yes' | 'no' | 'unsure'; running: 'yes' | 'no' | 'unsure' };
+
+/** A small generator with a seed, so that a failing run can be repeated. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+describe('kill -9 of the daemon', { skip: rootOnly }, () => {
+  let daemon: TestDaemon;
+  before(async () => {
+    daemon = await startDaemon();
+  });
+  after(() => daemon?.[Symbol.asyncDispose]());
+
+  test(`nothing that was answered is lost, nothing half-made is left, in ${rounds} rounds`, async context => {
+    const seed = Number(process.env.GANTRY_SEED ?? Date.now() % 1_000_000);
+    context.diagnostic(`GANTRY_SEED=${seed}`);
+    const random = randomOf(seed);
+    const known = new Map<string, Known>();
+    await daemon.docker(
+      'run',
+      '-d',
+      '--name',
+      'witness',
+      'busybox',
+      'sh',
+      '-c',
+      'i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done',
+    );
+
+    for (let round = 0; round < rounds; round++) {
+      const lanes = [0, 1, 2, 3].map(lane => churn(`r${round}x${lane}`));
+      await delay(random() * 120);
+      await daemon.end('SIGKILL');
+      await Promise.all(lanes);
+      await daemon.start();
+      await compare(`round ${round}, seed ${seed}`);
+    }
+
+    const lines = (await daemon.docker('logs', 'witness')).stdout.trim().split('\n').map(Number);
+    assert.deepEqual(
+      lines,
+      lines.map((_, index) => index + 1),
+      'the log of a container that ran through it all has no gap',
+    );
+
+    /** Creates, starts and removes containers until the daemon is gone. */
+    async function churn(prefix: string): Promise<void> {
+      for (let count = 0; ; count++) {
+        const name = `${prefix}n${count}`;
+        const state: Known = { exists: 'unsure', running: 'no' };
+        known.set(name, state);
+        const create = await ask('POST', `/containers/create?name=${name}`, {
+          Image: 'busybox',
+          Cmd: ['sleep', '100000'],
+        });
+        if (create === undefined) return;
+        assert.equal(create.status, 201, create.body);
+        state.exists = 'yes';
+        if (random() < 0.8) {
+          state.running = 'unsure';
+          const start = await ask('POST', `/containers/${name}/start`);
+          if (start === undefined) return;
+          assert.equal(start.status, 204, start.body);
+          state.running = 'yes';
+        }
+        if (random() < 0.8) {
+          state.exists = 'unsure';
+          const remove = await ask('DELETE', `/containers/${name}?force=1`);
+          if (remove === undefined) return;
+          assert.equal(remove.status, 204, remove.body);
+          state.exists = 'no';
+        }
+      }
+    }
+
+    async function compare(when: string): Promise<void> {
+      const listed = JSON.parse((await daemon.api('GET', '/containers/json?all=1')).body) as Listed[];
+      const byName = new Map(listed.map(container => [container.Names[0]?.slice(1) ?? '', container]));
+      for (const [name, state] of known) {
+        const container = byName.get(name);
+        if (state.exists === 'yes') assert.ok(container, `${when}: ${name} was created and is lost`);
+        if (state.exists === 'no') assert.ok(!container, `${when}: ${name} was removed and is back`);
+        if (!container) {
+          known.delete(name);
+          continue;
+        }
+        // A removal that was cut may have killed the container already.
+        if (state.exists === 'yes' && state.running === 'yes')
+          assert.equal(container.State, 'running', `${when}: ${name}`);
+        if (state.running === 'no') assert.equal(container.State, 'created', `${when}: ${name}`);
+        assert.ok(['created', 'running', 'exited'].includes(container.State), `${when}: ${name} is ${container.State}`);
+        if (container.State === 'running') {
+          const exec = await daemon.api('GET', `/containers/${name}/top`);
+          assert.equal(exec.status, 200, `${when}: top of ${name}: ${exec.body}`);
+        }
+        const removed = await daemon.api('DELETE', `/containers/${name}?force=1`);
+        assert.equal(removed.status, 204, `${when}: removal of ${name}: ${removed.body}`);
+        known.delete(name);
+      }
+      assert.deepEqual(
+        listed.map(container => container.Names[0]).filter(name => name !== '/witness' && !/^\/r\d+x/.test(name ?? '')),
+        [],
+        `${when}: containers that nobody made`,
+      );
+      const directories = readdirSync(join(daemon.root, 'run/containers'));
+      assert.ok(directories.length <= 2, `${when}: run directories left: ${directories.join(' ')}`);
+      const mounts = readFileSync('/proc/self/mounts', 'utf8')
+        .split('\n')
+        .filter(line => line.includes(daemon.root));
+      assert.ok(mounts.length <= 2, `${when}: mounts left:\n${mounts.join('\n')}`);
+    }
+
+    /** A request; undefined when the connection broke. */
+    async function ask(
+      method: string,
+      path: string,
+      body?: unknown,
+    ): Promise<{ status: number; body: string } | undefined> {
+      try {
+        return await daemon.api(method, path, body);
+      } catch {
+        return undefined;
+      }
+    }
+  });
+});
