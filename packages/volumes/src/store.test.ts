@@ -165,3 +165,27 @@ test('an empty directory of the image gives its owner and mode to the volume', R
     closeSync(fd);
   }
 });
+
+test('a volume with o=bind is filled in the directory of the host that it shows', ROOT, async () => {
+  const root = join(scratch, 'bound-image');
+  const shown = join(scratch, 'bound-host');
+  mkdirSync(join(root, 'data'), { recursive: true });
+  writeFileSync(join(root, 'data', 'x'), 'x');
+  const fd = openSync(root, 'r');
+  try {
+    await withStore('bound', async volumes => {
+      const driverOptions = { type: 'none', o: 'bind', device: shown };
+      const { mountpoint } = await volumes.create({ ...plain, name: 'data', driverOptions });
+      await assert.rejects(volumes.copyUp('data', fd, '/data'), {
+        message: `failed to populate volume: error while mounting volume '${mountpoint}': failed to mount local volume: mount ${shown}:${mountpoint}, flags: 0x1000: no such file or directory`,
+      });
+      mkdirSync(shown);
+      await volumes.copyUp('data', fd, '/data');
+      assert.deepEqual(readdirSync(shown), ['x']);
+      await volumes.remove('data');
+      assert.deepEqual(readdirSync(shown), ['x'], 'what belongs to the host stays');
+    });
+  } finally {
+    closeSync(fd);
+  }
+});

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, notFound, systemError } from '@gantry/errors';
@@ -146,7 +147,14 @@ class LocalVolumes implements VolumeStore {
 
   async copyUp(name: string, rootDescriptor: number, path: string): Promise<void> {
     const volume = this.get(name);
-    const target = boundDirectory(volume.options) ?? volume.mountpoint;
+    const bound = boundDirectory(volume.options);
+    if (bound !== undefined && !existsSync(bound)) {
+      throw systemError(
+        `failed to populate volume: error while mounting volume '${volume.mountpoint}': failed to mount local volume: mount ${bound}:${volume.mountpoint}, flags: 0x1000: no such file or directory`,
+        { hint: 'make the directory that the volume was created for' },
+      );
+    }
+    const target = bound ?? volume.mountpoint;
     await this.#alone(name, () => copyUp(rootDescriptor, path, target));
   }
 

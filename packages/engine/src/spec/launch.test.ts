@@ -270,3 +270,21 @@ test('an exec takes its user, directory and variables, and is confined as the co
     message: 'unable to find user nope: no matching entries in passwd file',
   });
 });
+
+test('--init runs the program below an init, which a daemon can choose', async () => {
+  using on = machine();
+  const start = async (initPath: string | undefined, host: Partial<HostConfig>) => {
+    const built = await buildLaunch({ ...input(on, { host }), daemon: { ...DEFAULTS, init: true, initPath } });
+    built.dispose();
+    const step = built.plan.child.at(-1);
+    assert.ok(step?.op === 'exec');
+    return step;
+  };
+  assert.deepEqual((await start(undefined, {})).argv, ['/sbin/docker-init', '--', 'true']);
+  assert.equal((await start('/bin/sh', {})).slot, 4);
+  assert.deepEqual((await start(undefined, { Init: false })).argv, ['true']);
+  assert.deepEqual((await start(undefined, { PidMode: 'host' })).argv, ['true']);
+  await assert.rejects(start('/gantry-nope', {}), {
+    message: 'exec: "/gantry-nope": executable file not found in $PATH',
+  });
+});
