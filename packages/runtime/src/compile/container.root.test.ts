@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync as chmod, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -7,6 +8,7 @@ import {
   capabilityMask,
   capabilityNames,
   cgroup,
+  hasAppArmor,
   parseMountInfo,
   readLimit,
 } from '@gantry/linux';
@@ -374,6 +376,22 @@ describe('a container made by its plan', { skip: cannotRun }, () => {
     assert.match(status, new RegExp(`^CapEff:\\t${availableCapabilities().toString(16).padStart(16, '0')}$`, 'm'));
     assert.match(status, /^Seccomp:\t0$/m);
     assert.match(status, /free\n$/);
+  });
+
+  test('AppArmor confines the program', { skip: !hasAppArmor() && 'the kernel has no AppArmor' }, async () => {
+    const profile = 'profile gantry-test flags=(attach_disconnected) {\n  file,\n  deny /tmp/secret r,\n}\n';
+    execFileSync('apparmor_parser', ['-Kr'], { input: profile });
+    try {
+      const text = await output(
+        'cat /proc/self/attr/current; echo x > /tmp/secret; cat /tmp/secret 2>/dev/null || echo denied',
+        spec => {
+          spec.process.apparmorProfile = 'gantry-test';
+        },
+      );
+      assert.equal(text, 'gantry-test (enforce)\ndenied\n');
+    } finally {
+      execFileSync('apparmor_parser', ['-R'], { input: profile });
+    }
   });
 
   test('has the descriptors 0, 1 and 2 and no other', async () => {
