@@ -2,7 +2,6 @@ export { addAddress, deleteAddress, getAddresses, type InterfaceAddress, parseAd
 export { deleteConnection, getUdpConnections, parseUdpConnection, type TrackedConnection } from './conntrack.ts';
 export {
   createBridge,
-  createDummy,
   createVeth,
   deleteLink,
   formatMac,

@@ -45,16 +45,12 @@ export function createBridge(
   ]);
 }
 
-/** Creates a link that only carries addresses and drops what is sent. */
-export function createDummy(name: string, settings: LinkSettings = {}): Message {
-  return newLink({ name }, settings, CREATE, [nest(IFLA.linkInfo, [text(INFO.kind, 'dummy')])]);
-}
-
 /** Creates a veth pair: one end here, its peer directly in another namespace, so that it is never seen in this one. */
 export function createVeth(
   name: string,
   settings: LinkSettings,
-  peer: LinkSettings & { readonly name: string; readonly namespace?: TargetNamespace },
+  // The kernel cannot bring the peer up in the same message.
+  peer: Omit<LinkSettings, 'up'> & { readonly name: string; readonly namespace?: TargetNamespace },
 ): Message {
   const peerAttributes = [
     text(IFLA.name, peer.name),
@@ -64,7 +60,7 @@ export function createVeth(
   return newLink({ name }, settings, CREATE, [
     nest(IFLA.linkInfo, [
       text(INFO.kind, 'veth'),
-      nest(INFO.data, [{ type: VETH_PEER, header: linkHeader(0, peer.up), payload: peerAttributes }]),
+      nest(INFO.data, [{ type: VETH_PEER, header: linkHeader(0, undefined), payload: peerAttributes }]),
     ]),
   ]);
 }
