@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { parseMountInfo } from '../mountinfo.ts';
 import { planCgroup } from './create.ts';
 import { reduceRules } from './device-rules.ts';
-import { type CgroupLayout, detectCgroupLayout } from './layout.ts';
+import { type CgroupLayout, detectCgroupLayout, joinableDirectory } from './layout.ts';
 import type { CgroupResources } from './resources.ts';
 
 let top: string;
@@ -195,6 +195,16 @@ describe('version 2', () => {
     assert.throws(() => swap(0, 100), /unable to set swap limit without memory limit/);
     assert.throws(() => swap(200, 100), /memory\+swap limit should be >= memory limit/);
   });
+});
+
+test('a process joins beside the first one when that has made cgroups of its own', () => {
+  const own = /^0::(\/.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
+  const layout: CgroupLayout = { version: 2, mountPoint: top, controllers: new Set(), bfq: false };
+  files({ 'c1/cgroup.subtree_control': '\n', 'c2/cgroup.subtree_control': 'memory\n' });
+  assert.equal(joinableDirectory(layout, '/c1', process.pid), join(top, 'c1'));
+  assert.equal(joinableDirectory(layout, '/c2', undefined), join(top, 'c2'));
+  // Its first process is somewhere else altogether: then the cgroup itself is as good as any.
+  assert.equal(joinableDirectory(layout, '/c2', process.pid), join(top, own.startsWith('/c2/') ? own : 'c2'));
 });
 
 test('rules of devices are played through in their order', () => {

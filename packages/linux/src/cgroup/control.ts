@@ -5,7 +5,7 @@ import { SystemCallError } from '../ffi.ts';
 import { kill } from '../process.ts';
 import { type CgroupPlan, limits } from './create.ts';
 import { type CgroupLayout, cgroupDirectories, controllerDirectory } from './layout.ts';
-import type { CgroupResources } from './resources.ts';
+import type { CgroupResources, CgroupWrite } from './resources.ts';
 
 const FREEZE_TIMEOUT_MS = 10_000;
 const REMOVE_TIMEOUT_MS = 5_000;
@@ -13,7 +13,16 @@ const REMOVE_TIMEOUT_MS = 5_000;
 /** Makes a planned cgroup from this process (tests and tools; containers are made by their launch plan). */
 export async function createCgroup(plan: CgroupPlan): Promise<void> {
   for (const directory of plan.directories) await mkdir(directory, { recursive: true });
-  for (const { path, data } of plan.writes) await writeFile(path, data);
+  for (const write of plan.writes) await control(write);
+}
+
+async function control({ path, data, optional }: CgroupWrite): Promise<void> {
+  try {
+    // An existing file only: cgroups have no others, and a folder that is none should not grow one.
+    await writeFile(path, data, { flag: 'r+' });
+  } catch (error) {
+    if (!(optional && codeOf(error) === 'ENOENT')) throw error;
+  }
 }
 
 /** Brings new limits to a cgroup. @throws the file system's error, its path the control file */
@@ -29,7 +38,7 @@ export async function updateCgroup(layout: CgroupLayout, path: string, resources
       writes.sort((a, b) => Number(b.path === both) - Number(a.path === both));
     }
   }
-  for (const { path: file, data } of writes) await writeFile(file, data);
+  for (const write of writes) await control(write);
 }
 
 /** Stops every process of a cgroup where it is; resolves when all of them stand. @throws Error after 10 seconds */

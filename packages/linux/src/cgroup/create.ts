@@ -51,7 +51,9 @@ export function planCgroup(layout: CgroupLayout, path: string, resources: Cgroup
 export function limits(layout: CgroupLayout, path: string, resources: CgroupResources): CgroupWrite[] {
   const writes: CgroupWrite[] = [];
   const add = (directory: string, list: readonly ControlWrite[]) => {
-    for (const { file, data } of list) writes.push({ path: join(directory, file), data });
+    for (const { file, data, optional = false } of list) {
+      writes.push({ path: join(directory, file), data, ...(optional ? { optional } : {}) });
+    }
   };
   if (layout.version === 2) {
     const directory = join(layout.mountPoint, path);

@@ -16,5 +16,6 @@ export {
   cgroupDirectories,
   controllerDirectory,
   detectCgroupLayout,
+  joinableDirectory,
 } from './layout.ts';
 export type { CgroupResources, CgroupWrite, DeviceRule, ThrottleRule } from './resources.ts';

@@ -73,3 +73,28 @@ export function controllerDirectory(layout: CgroupLayout, controller: string, pa
   const hierarchy = layout.hierarchies.find(({ controllers }) => controllers.includes(controller));
   return hierarchy && join(hierarchy.mountPoint, path);
 }
+
+/**
+ * The directory that a new process of a running version 2 cgroup is born in: the cgroup itself, or, when its first
+ * process has made cgroups below it (systemd does), that process's own, since processes live in the leaves only.
+ * @param pid the cgroup's first process
+ * @see admin-guide/cgroup-v2.rst, "No Internal Process Constraint"
+ */
+export function joinableDirectory(
+  layout: Extract<CgroupLayout, { version: 2 }>,
+  path: string,
+  pid: number | undefined,
+): string {
+  const directory = join(layout.mountPoint, path);
+  if (pid === undefined || read(join(directory, 'cgroup.subtree_control')).trim() === '') return directory;
+  const own = /^0::(\/.*)$/m.exec(read(`/proc/${pid}/cgroup`))?.[1];
+  return own?.startsWith(`${path}/`) ? join(layout.mountPoint, own) : directory;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}

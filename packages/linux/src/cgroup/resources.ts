@@ -42,11 +42,14 @@ export type DeviceRule = {
 
 export type ThrottleRule = { readonly major: number; readonly minor: number; readonly rate: number };
 
-/** One write to a control file of a cgroup, by the file's name in the cgroup's directory. */
-export type ControlWrite = { readonly file: string; readonly data: string };
+/**
+ * One write to a control file of a cgroup, by the file's name in the cgroup's directory. An `optional` one says what
+ * holds anyway where the kernel has no such file.
+ */
+export type ControlWrite = { readonly file: string; readonly data: string; readonly optional?: boolean };
 
 /** One write to a control file, by its absolute path. */
-export type CgroupWrite = { readonly path: string; readonly data: string };
+export type CgroupWrite = { readonly path: string; readonly data: string; readonly optional?: boolean };
 
 /** The number as control files take it: -1 is `max` in version 2. */
 export function orMax(value: number): string {

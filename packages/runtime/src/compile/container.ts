@@ -12,6 +12,8 @@ import { slotAllocator } from './slots.ts';
 
 const { MOUNT_ATTR_RDONLY, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE, PROC_SUPER_MAGIC } = flags;
 
+const ENOENT = 2;
+
 /** How long a container waits for its network. */
 const NETWORK_TIMEOUT_MS = 30_000;
 
@@ -149,7 +151,9 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
 
 function cgroupSteps(group: ReturnType<typeof cgroup.planCgroup>): Step[] {
   const steps: Step[] = group.directories.map(path => ({ op: 'mkdirAll', path, mode: 0o755 }));
-  for (const { path, data } of group.writes) steps.push({ op: 'writeFile', path, data });
+  for (const { path, data, optional } of group.writes) {
+    steps.push({ op: 'writeFile', path, data, ...(optional ? { ignore: [ENOENT] } : {}) });
+  }
   const [directory] = group.directories;
   if (group.deviceProgram && directory !== undefined) {
     steps.push({ op: 'deviceProgram', path: directory, program: group.deviceProgram });

@@ -13,6 +13,8 @@ export type ExecOptions = {
   readonly seccomp: SeccompProfile | undefined;
   /** The first slot that the plan may use. */
   readonly nextSlot: Slot;
+  /** Pid of the container's first process, which may have cgroups of its own. */
+  readonly initPid?: number;
 };
 
 /**
@@ -23,12 +25,14 @@ export function compileExec(
   process: ProcessSpec,
   options: ExecOptions,
 ): Pick<LaunchPlan, 'prepare' | 'child' | 'cgroupPath'> {
-  const directories = cgroup.cgroupDirectories(options.cgroup, options.cgroupsPath);
+  const { cgroup: layout, cgroupsPath } = options;
   const prepare: Step[] = [];
-  if (options.cgroup.version === 1) {
-    for (const directory of directories) prepare.push({ op: 'writeFile', path: `${directory}/tasks`, data: '0' });
+  if (layout.version === 1) {
+    for (const directory of cgroup.cgroupDirectories(layout, cgroupsPath)) {
+      prepare.push({ op: 'writeFile', path: `${directory}/tasks`, data: '0' });
+    }
   }
-  prepare.push({ op: 'setsid' }, ...earlyProcessSteps(process, basename(options.cgroupsPath)));
+  prepare.push({ op: 'setsid' }, ...earlyProcessSteps(process, basename(cgroupsPath)));
 
   const child: Step[] = [];
   if (process.terminal) {
@@ -40,10 +44,6 @@ export function compileExec(
     child.push(privateProcStep(proc), appArmorStep(proc, process.apparmorProfile), { op: 'close', slot: proc });
   }
   child.push(...finalProcessSteps(process, { seccomp: options.seccomp, initSlot: undefined }));
-  const [directory] = directories;
-  return {
-    prepare,
-    child,
-    ...(options.cgroup.version === 2 && directory !== undefined ? { cgroupPath: directory } : {}),
-  };
+  if (layout.version === 1) return { prepare, child };
+  return { prepare, child, cgroupPath: cgroup.joinableDirectory(layout, cgroupsPath, options.initPid) };
 }

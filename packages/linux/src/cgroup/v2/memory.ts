@@ -9,7 +9,8 @@ export function memoryWrites({ memory }: CgroupResources): ControlWrite[] {
   if (!memory) return [];
   const writes: ControlWrite[] = [];
   const swap = swapAlone(memory.limit ?? 0, memory.swap ?? 0);
-  if (swap !== undefined) writes.push({ file: 'memory.swap.max', data: orMax(swap) });
+  // Without swap accounting there is no such file: then no swap, and no limit of it, is what there is.
+  if (swap !== undefined) writes.push({ file: 'memory.swap.max', data: orMax(swap), optional: swap <= 0 });
   if (memory.limit) writes.push({ file: 'memory.max', data: orMax(memory.limit) });
   if (memory.reservation) writes.push({ file: 'memory.low', data: orMax(memory.reservation) });
   return writes;
