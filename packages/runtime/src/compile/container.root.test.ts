@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync as chmod, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as immediate } from 'node:timers/promises';
 import {
   availableCapabilities,
   capabilityMask,
@@ -11,6 +12,7 @@ import {
   hasAppArmor,
   parseMountInfo,
   readLimit,
+  statInRoot,
 } from '@gantry/linux';
 import type { RuntimeSpec } from '@gantry/oci';
 import type { Launcher } from '../launch.ts';
@@ -348,6 +350,27 @@ describe('a container made by its plan', { skip: cannotRun }, () => {
     assert.match(stdout, new RegExp(`CapEff:\\t${mask}\nSeccomp:\\t2\nsh\n$`));
     if (layout.version === 2) assert.match(stdout, /^0::\/\n/);
     else assert.match(stdout, /:memory:\/gantry-test\/[0-9a-f]{64}\n/);
+  });
+
+  test('an exec is born beside a first process that has made cgroups', {
+    skip: layout.version === 1 && 'needs cgroup version 2',
+  }, async () => {
+    await using container = await start(
+      launcher,
+      `cd /sys/fs/cgroup && busybox mkdir inner && echo 1 > inner/cgroup.procs && echo +pids > cgroup.subtree_control
+       cd /; : > /ready; while ! [ -e /out ]; do busybox sleep 0.02; done; cat /out`,
+      spec => {
+        const mount = spec.mounts.find(({ type }) => type === 'cgroup');
+        if (mount) mount.options = ['nosuid'];
+      },
+    );
+    while (!statInRoot(container.rootFd, '/ready')) await immediate();
+    assert.equal(
+      (await container.exec(() => {}, ['/bin/sh', '-c', 'cat /proc/self/cgroup > /o; busybox mv /o /out'])).code,
+      0,
+    );
+    await container.shim.exited;
+    assert.equal(container.output().stdout, '0::/inner\n');
   });
 
   test('a container in the pid and network namespaces of another one sees its processes', async () => {
