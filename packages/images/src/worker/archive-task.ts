@@ -1,7 +1,8 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { invalidParameter } from '@gantry/errors';
 import { file } from '@gantry/linux';
+import { digestOf } from '@gantry/oci';
 import { BLOCK, type TarEntry } from '../tar/entry.ts';
 import { hasValidChecksum, isZeroBlock } from '../tar/header.ts';
 import { type TarHandler, TarParser } from '../tar/parser.ts';
@@ -18,7 +19,7 @@ const MAX_DOCUMENTS_BYTES = 64 * 1024 * 1024;
 type ArchiveTask = Extract<Task, { kind: 'archive' }>;
 
 /** Where the bytes of the member that is being read go. */
-type Sink = { push(bytes: Buffer): void; finish(digest: string): ArchiveMember; [Symbol.dispose](): void };
+type Sink = { push(bytes: Buffer): void; finish(): ArchiveMember; [Symbol.dispose](): void };
 
 /**
  * Takes an image archive apart in one pass: uncompressed layers are unpacked at once, without a copy on disk between;
@@ -39,7 +40,7 @@ class ArchiveReader implements TarHandler, Disposable {
   readonly #known: ReadonlySet<string>;
   #name = '';
   #size = 0;
-  #hash: Hash | undefined;
+  #isFile = false;
   #start: Buffer = Buffer.alloc(0);
   #sink: Sink | undefined;
   #count = 0;
@@ -67,12 +68,11 @@ class ArchiveReader implements TarHandler, Disposable {
     this.#name = name;
     this.#size = entry.sizeBytes;
     this.#start = Buffer.alloc(0);
-    this.#hash = createHash('sha256');
+    this.#isFile = true;
   }
 
   data(bytes: Buffer): void {
-    if (!this.#hash) return;
-    this.#hash.update(bytes);
+    if (!this.#isFile) return;
     if (this.#sink) {
       this.#sink.push(bytes);
       return;
@@ -85,12 +85,11 @@ class ArchiveReader implements TarHandler, Disposable {
   }
 
   end(): void {
-    if (!this.#hash) return;
-    const digest = `sha256:${this.#hash.digest('hex')}`;
-    this.#hash = undefined;
+    if (!this.#isFile) return;
+    this.#isFile = false;
     const sink = this.#sink ?? this.#document();
     this.#sink = undefined;
-    this.members.set(this.#name, sink.finish(digest));
+    this.members.set(this.#name, sink.finish());
   }
 
   #choose(start: Buffer): Sink {
@@ -109,9 +108,10 @@ class ArchiveReader implements TarHandler, Disposable {
     const intake = new LayerIntake(directory, this.#task.form, this.#task.limits);
     return {
       push: bytes => intake.push(bytes),
-      finish: digest => {
+      finish: () => {
         using _ = intake;
-        return { kind: 'layer', digest, directory, taken: intake.finish() };
+        const taken = intake.finish();
+        return { kind: 'layer', digest: taken.diffId, directory, taken };
       },
       [Symbol.dispose]: () => intake[Symbol.dispose](),
     };
@@ -122,7 +122,10 @@ class ArchiveReader implements TarHandler, Disposable {
     this.#documentBytes += this.#size;
     return {
       push: bytes => void parts.push(Buffer.from(bytes)),
-      finish: digest => ({ kind: 'document', digest, bytes: Buffer.concat(parts) }),
+      finish: () => {
+        const bytes = Buffer.concat(parts);
+        return { kind: 'document', digest: digestOf(bytes), bytes };
+      },
       [Symbol.dispose]: () => {},
     };
   }
@@ -132,11 +135,15 @@ class ArchiveReader implements TarHandler, Disposable {
     const fd = file.openAt(file.AT_FDCWD, file.byteString(path), file.O_WRONLY | file.O_CREAT | file.O_EXCL, 0o600);
     const sizeBytes = this.#size;
     const close = (): void => file.closeDescriptor(fd);
+    const hash = createHash('sha256');
     return {
-      push: bytes => file.writeAll(fd, bytes),
-      finish: digest => {
+      push(bytes) {
+        hash.update(bytes);
+        file.writeAll(fd, bytes);
+      },
+      finish() {
         close();
-        return { kind: 'blob', digest, path, sizeBytes };
+        return { kind: 'blob', digest: `sha256:${hash.digest('hex')}`, path, sizeBytes };
       },
       [Symbol.dispose]: close,
     };

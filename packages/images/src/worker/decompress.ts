@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { invalidParameter } from '@gantry/errors';
 
-const OUTPUT_BYTES = 256 * 1024;
+const OUTPUT_BYTES = 64 * 1024;
 
 /** How bytes are compressed, by their first few. */
 export function compressionOf(start: Buffer): 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz' {

@@ -31,7 +31,11 @@ class Thread {
   #running: Running | undefined;
 
   constructor() {
-    this.#worker = new Worker(new URL('./unpack-worker.ts', import.meta.url), { name: 'gantry-images', stdin: false });
+    this.#worker = new Worker(new URL('./unpack-worker.ts', import.meta.url), {
+      name: 'gantry-images',
+      stdin: false,
+      resourceLimits: { maxYoungGenerationSizeMb: 2 },
+    });
     this.#worker.unref();
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', error => this.#settle(running => running.reject(error)));
