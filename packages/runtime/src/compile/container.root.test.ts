@@ -118,6 +118,25 @@ describe('a container made by its plan', { skip: cannotRun }, () => {
     assert.equal(text.match(/refused/g)?.length, 2);
   });
 
+  test('paths that a caller masks are masked in the image and in what is mounted over it', async () => {
+    const text = await output(
+      'cat /etc/secret /data/file; busybox ls -A /data/inner /scratch | busybox grep -v :; (: > /data/kept/x) 2>&1 || echo refused',
+      (spec, directory) => {
+        for (const path of ['data/inner/x', 'data/kept']) mkdirSync(join(directory, path), { recursive: true });
+        writeFileSync(join(directory, 'data/file'), 'seen');
+        writeFileSync(join(directory, 'lower/etc/secret'), 'seen');
+        spec.mounts.push(
+          { destination: '/data', type: 'bind', source: join(directory, 'data'), options: ['rbind', 'rprivate'] },
+          { destination: '/scratch', type: 'tmpfs', source: 'tmpfs', options: [] },
+        );
+        spec.linux.maskedPaths = ['/etc/secret', '/data/file', '/data/inner', '/scratch'];
+        spec.linux.readonlyPaths = ['/data/kept'];
+      },
+    );
+    assert.doesNotMatch(text, /seen|x$/m);
+    assert.match(text, /refused\n$/);
+  });
+
   test('has the standard devices and no other', async () => {
     const text = await output(
       'cd /dev; busybox stat -c "%n %a %t:%T %u" null zero full random urandom tty; busybox ls',

@@ -73,7 +73,8 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
   // Nothing that is mounted from here on reaches the host.
   child.push({ op: 'mount', path: '/', flags: MS_REC | MS_SLAVE }, { op: 'moveMount', slot: root, path: '/' });
 
-  const masks = sortMasks(linux.maskedPaths ?? [], rootFd);
+  const view = { rootFd, mounts: spec.mounts };
+  const masks = sortMasks(linux.maskedPaths ?? [], view);
   const ownDev = spec.mounts.some(mount => normalize(mount.destination) === '/dev' && mount.type === 'tmpfs');
   let nulls: readonly Slot[] = [];
   const takeNulls = (dev: Slot | undefined): void => {
@@ -127,7 +128,11 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
     slots.release(proc);
   }
 
-  child.push(...readonlySteps(linux.readonlyPaths ?? [], context), ...maskSteps(masks, nulls, context), ...late);
+  child.push(
+    ...readonlySteps(linux.readonlyPaths ?? [], { root, slots, view }),
+    ...maskSteps(masks, nulls, { root, slots, view }),
+    ...late,
+  );
   child.push({ op: 'mkdirAll', at: root, path: process.cwd || '/', mode: 0o755 });
 
   // The host's tree is left behind.
