@@ -49,10 +49,13 @@ fi
 case $(uname -m) in x86_64 | aarch64) ;; *) fail "Gantry runs on x86-64 and arm64, this machine is $(uname -m)" ;; esac
 mkdir -p .gantry
 exec 9>>.gantry/lock
-flock -n 9 || {
+if ! flock -n 9; then
   say 'another setup of this checkout is at work, waiting for it'
   flock 9
-}
+  # It has done the work, unless it failed or had less to do.
+  [ ! -e .gantry/ready ] || [ -n "$dev" ] || exit 0
+fi
+rm -f .gantry/ready
 : >.gantry/ready.new # its time is when this setup began, so that a source edited meanwhile counts as newer
 
 cc=${CC:-cc}
@@ -91,5 +94,6 @@ printf '%s\n' "$locked" >.gantry/installed
 
 run 'compiling the launcher, the shim and init' make -s -C packages/runtime/native
 run 'building the image hello-world' node packages/images/hello-world/build.ts
+run 'linking the command line' node scripts/bundle.ts
 run 'filling the compile cache' node scripts/warm.ts
 mv .gantry/ready.new .gantry/ready
