@@ -16,6 +16,8 @@ export type EndpointContext = {
 
 const ENOENT = 2;
 const ENODEV = 19;
+/** The kernel keeps no IPv6 state for links below. @see RFC 8200, section 5 */
+const IPV6_MIN_MTU = 1280;
 
 /** Name of the host end of an endpoint's veth pair. */
 export function hostLinkName(endpointId: string): string {
@@ -53,7 +55,7 @@ function hostSide(endpoint: Endpoint, interfaceName: string, context: EndpointCo
       { name: interfaceName, mtu: bridge.mtu, macAddress: endpoint.macAddress, namespace: childNamespace },
     ),
     // The host end needs no address of its own: without one it sends nothing, and costs no timers.
-    ...(ipv6 ? [netlink.withoutLinkLocal({ name })] : []),
+    ...(ipv6 && bridge.mtu >= IPV6_MIN_MTU ? [netlink.withoutLinkLocal({ name })] : []),
     ...(bridge.icc ? [] : [netlink.setBridgePort({ name }, { isolated: true })]),
     // With br_netfilter, what a container sends to its own published port is turned round in the bridge, not above it.
     ...(context.bridgeNetfilter && endpoint.ports.length > 0

@@ -1,4 +1,5 @@
-import { systemError, unavailable } from '@gantry/errors';
+import { isIPv4 } from 'node:net';
+import { invalidParameter, systemError, unavailable } from '@gantry/errors';
 import { netlink } from '@gantry/linux';
 import type { Launcher } from '@gantry/runtime';
 import { type BridgeDevice, openBridgeDevice, subnetRecord } from '../bridge-device.ts';
@@ -100,14 +101,15 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       }
       const id = newEndpointId(bridge);
       const ports = request.ports.length === 0 ? [] : await reservePorts(request, id);
+      let address: number | undefined;
       try {
-        const address = takeAddress(bridge.pool, request.ipv4Address);
+        address = takeAddress(bridge.pool, request.ipv4Address);
         const endpoint: Endpoint = {
           id,
           networkId: network.id,
           networkName: network.name,
           containerId: request.containerId,
-          macAddress: request.macAddress ?? macOf(address),
+          macAddress: request.macAddress === undefined ? macOf(address) : readMac(request.macAddress),
           ipv4: {
             address: addressText(address),
             prefixLength: bridge.pool.subnet.prefixLength,
@@ -116,10 +118,12 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
           ipv6: undefined,
           ports,
         };
+        const attachment = compileEndpoint(endpoint, request.interfaceName, { ...context, bridge });
         bridge.endpoints.set(hostLinkName(id), endpoint);
-        return compileEndpoint(endpoint, request.interfaceName, { ...context, bridge });
+        return attachment;
       } catch (error) {
         context.ports.release(ports);
+        if (address !== undefined) bridge.pool.release(address);
         throw error;
       }
     },
@@ -185,9 +189,18 @@ function isOurs(linkName: string): boolean {
 
 function takeAddress(pool: AddressPool, asked: string | undefined): number {
   if (asked === undefined || asked === '') return pool.allocate();
+  if (!isIPv4(asked)) throw invalidParameter(`invalid IPv4 address: ${asked}`);
   const address = addressNumber(asked);
   if (!pool.take(address)) throw unavailable('Address already in use');
   return address;
+}
+
+function readMac(text: string): string {
+  try {
+    return netlink.formatMac(netlink.parseMac(text));
+  } catch (cause) {
+    throw invalidParameter(`invalid MAC address: ${text}`, { cause });
+  }
 }
 
 /** Made of the address, so that a neighbour that remembers the address is never wrong about it. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { netlink, nftables as nft, SystemCallError } from '@gantry/linux';
 import type { Launcher, Step } from '@gantry/runtime';
 import type { Endpoint, PublishedPort } from '../face.ts';
@@ -67,6 +68,7 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
   };
 
   const write = async (elements: PortElements): Promise<void> => {
+    if (bridges.size === 0) return;
     await run([
       // Answers to the loopback address come back by the bridge.
       ...[...bridges.keys()].map(name => sysctlStep(`net/ipv4/conf/${name}/route_localnet`, '1', [2])),
@@ -81,6 +83,11 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
       if (messages.length > 0) await transact(messages).catch(error => warn('removing abandoned rules', error));
     },
     async addBridge(bridge) {
+      if (hasLegacyFilter()) {
+        warn(
+          'the rules of iptables-legacy on this host are not looked at: if its forward chain drops, so do containers',
+        );
+      }
       bridges.set(bridge.name, bridge);
       // Containers may have run on while the daemon was away: their ports stay until reconcile() has all the endpoints.
       await write(readPortElements(table));
@@ -117,7 +124,7 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
       await write(portElements(endpoints));
     },
     async check(endpoints) {
-      if (!watch.changed()) return;
+      if (!watch.changed() || bridges.size === 0) return;
       if (isWhole(table)) await admit();
       else await write(portElements(endpoints()));
     },
@@ -148,6 +155,15 @@ async function tolerating(errno: number, work: Promise<unknown>): Promise<void> 
 
 function nftStep(messages: readonly netlink.Message[]): Step {
   return { op: 'netlink', protocol: netlink.NetlinkProtocol.netfilter, message: nft.transaction(messages) };
+}
+
+/** Whether iptables-legacy has a filter table, which lies beside nf_tables. */
+function hasLegacyFilter(): boolean {
+  try {
+    return readFileSync('/proc/net/ip_tables_names', 'utf8').split('\n').includes('filter');
+  } catch {
+    return false;
+  }
 }
 
 /** Whether our table has all its rules; their elements are taken on trust. */
