@@ -15,11 +15,14 @@ export type DaemonOptions = {
   readonly flags?: readonly string[];
   /** Images to import; default busybox. */
   readonly images?: readonly 'busybox'[];
+  /** Where the daemon keeps its data, when not in its own temporary folder; it must exist, and is left there. */
+  readonly dataRoot?: string;
 };
 
 /** A real daemon with its own roots, bridge and socket, driven by the official client. */
 export type TestDaemon = AsyncDisposable & {
   readonly root: string;
+  readonly dataRoot: string;
   readonly socket: string;
   readonly bridge: string;
   /** Pid of the daemon that runs now. */
@@ -46,6 +49,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
   const root = mkdtempSync(join(tmpdir(), 'gantry-test-'));
   const bridge = `gantry${randomBytes(3).toString('hex')}`;
   const socket = join(root, 'gantry.sock');
+  const dataRoot = options.dataRoot ?? join(root, 'data');
   const host = `unix://${socket}`;
   const env = { ...process.env, DOCKER_HOST: host, GANTRY_HOST: host };
   let daemon: { readonly pid: number; readonly ended: Promise<void> } | undefined;
@@ -57,7 +61,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
     const child = spawn(
       gantry,
       [
-        ...['daemon', '--host', host, '--data-root', join(root, 'data'), '--exec-root', join(root, 'run')],
+        ...['daemon', '--host', host, '--data-root', dataRoot, '--exec-root', join(root, 'run')],
         ...['--pidfile', join(root, 'pid'), '--bridge', bridge, ...(options.flags ?? [])],
       ],
       { stdio: ['ignore', output, output], detached: true },
@@ -86,6 +90,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
 
   const test: TestDaemon = {
     root,
+    dataRoot,
     socket,
     bridge,
     pid: () => {
