@@ -14,7 +14,7 @@ export class Job {
   readonly object: string;
   readonly startMs: number = performance.now();
   readonly spans: Span[] = [];
-  readonly signal: AbortSignal;
+  #signal: AbortSignal | undefined;
   endMs: number | undefined;
   outcome: JobOutcome = 'running';
   error: unknown;
@@ -22,7 +22,13 @@ export class Job {
   constructor(verb: string, object: string, signal?: AbortSignal) {
     this.verb = verb;
     this.object = object;
-    this.signal = signal ?? new AbortController().signal;
+    this.#signal = signal;
+  }
+
+  /** Aborted when nobody waits for this job any more. */
+  get signal(): AbortSignal {
+    this.#signal ??= new AbortController().signal;
+    return this.#signal;
   }
 
   /** Times `work` as a span of this job. */
@@ -38,7 +44,7 @@ export class Job {
 
   /** @throws cancelled when nobody waits for this job any more */
   throwIfCancelled(): void {
-    if (this.signal.aborted) throw cancelled(`${this.verb} ${this.object}: cancelled`);
+    if (this.#signal?.aborted) throw cancelled(`${this.verb} ${this.object}: cancelled`);
   }
 }
 

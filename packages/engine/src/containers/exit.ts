@@ -1,10 +1,11 @@
-import { rm } from 'node:fs/promises';
+import { messageOf } from '@gantry/errors';
 import { Job } from '@gantry/jobs';
 import { cgroup } from '@gantry/linux';
 import type { ExitStatus, Shim } from '@gantry/runtime';
 import type { EngineContext } from '../context.ts';
 import { fromMs, nowNs } from '../time.ts';
 import { endAttachments } from './attachments.ts';
+import { cleanUpRun } from './clean-up.ts';
 import type { Container, Run } from './container.ts';
 import type { RunFacts } from './document.ts';
 import { unmount } from './host-mounts.ts';
@@ -37,6 +38,11 @@ export function watchRun(context: EngineContext, container: Container, shim: Shi
   // Not `inBackground`: it lasts as long as the container.
   recorded.catch((error: unknown) => {
     context.log(`record the exit of ${container.id}`, error);
+    // Whatever went wrong, it does not run any more.
+    container.facts.run = undefined;
+    container.facts.error = messageOf(error);
+    container.rest();
+    container.stopped.notify(container.waitResult());
     resolve();
   });
 }
@@ -51,12 +57,6 @@ async function lostShim(context: EngineContext, container: Container, run: Run):
     exit: { code: 137, signal: 9, exitedAtMs: Date.now() },
     error: `the container's shim (pid ${run.shim.shimPid}) was killed, its processes were ended`,
   };
-}
-
-/** A container of a shared pid namespace leaves processes behind; the others' cgroups are empty by now. */
-async function removeCgroup(context: EngineContext, container: Container, path: string): Promise<void> {
-  if (container.document.hostConfig.PidMode !== '') await cgroup.killAll(context.options.cgroup, path);
-  await cgroup.removeCgroup(context.options.cgroup, path);
 }
 
 /** Records an exit: the state for every reader, the kernel's things given back, then restart or removal. Holds the lock. */
@@ -86,11 +86,7 @@ export async function recordExit(
   const detached = Promise.all(runFacts.endpoints.map(endpoint => networks.detach(endpoint)));
   // Who reads of the exit may publish the same ports at once.
   const ports = runFacts.endpoints.some(endpoint => endpoint.ports.length > 0);
-  const settled = Promise.all([
-    detached,
-    removeCgroup(context, container, runFacts.cgroupPath),
-    rm(context.runDir(container.id), { recursive: true, force: true }),
-  ]);
+  const settled = Promise.all([detached, cleanUpRun(context, container, runFacts)]);
   container.settled = context.inBackground(`clean up after ${container.id}`, settled);
   if (ports) await detached.catch(() => {});
 
