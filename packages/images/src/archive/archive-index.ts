@@ -76,6 +76,7 @@ function readDockerManifest(contents: ArchiveContents): ArchivedImage[] {
   );
   if (!Array.isArray(list) || list.length > MAX_IMAGES) throw invalidParameter('manifest.json: not a list of images');
   return list.map((item: unknown) => {
+    if (typeof item !== 'object' || item === null) throw invalidParameter('manifest.json: not a list of images');
     const { Config: config, RepoTags: tags, Layers: layers } = item as Record<string, unknown>;
     const names = Array.isArray(tags) ? tags : [];
     const paths = Array.isArray(layers) ? layers : [];

@@ -29,6 +29,8 @@ type Running = {
 class Thread {
   readonly #worker: Worker;
   #running: Running | undefined;
+  /** False when it broke (out of memory, a bug): it takes no more tasks. */
+  alive = true;
 
   constructor() {
     this.#worker = new Worker(new URL('./unpack-worker.ts', import.meta.url), {
@@ -38,10 +40,8 @@ class Thread {
     });
     this.#worker.unref();
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
-    this.#worker.on('error', error => this.#settle(running => running.reject(error)));
-    this.#worker.on('exit', code =>
-      this.#settle(running => running.reject(systemError(`the worker thread of the image store ended (${code})`))),
-    );
+    this.#worker.on('error', error => this.#died(error));
+    this.#worker.on('exit', code => this.#died(systemError(`the worker thread of the image store ended (${code})`)));
   }
 
   run(task: Task, onUsed: Running['onUsed'], onChunk: Running['onChunk']): Promise<unknown> {
@@ -75,6 +75,11 @@ class Thread {
         this.#settle(running => running.reject(revive(message.error)));
         break;
     }
+  }
+
+  #died(error: unknown): void {
+    this.alive = false;
+    this.#settle(running => running.reject(error));
   }
 
   #settle(how: (running: Running) => void): void {
@@ -217,13 +222,21 @@ export class Workers implements AsyncDisposable {
   }
 
   #take(): Thread {
-    const idle = this.#idle.pop();
-    if (!idle) return new Thread();
-    clearTimeout(idle.timer);
-    return idle.thread;
+    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
+      clearTimeout(idle.timer);
+      if (idle.thread.alive) return idle.thread;
+    }
+    return new Thread();
   }
 
   #release(thread: Thread): void {
+    if (thread.alive) this.#keep(thread);
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#busy -= 1;
+  }
+
+  #keep(thread: Thread): void {
     const timer = setTimeout(() => {
       const at = this.#idle.findIndex(idle => idle.thread === thread);
       if (at >= 0) this.#idle.splice(at, 1);
@@ -231,9 +244,6 @@ export class Workers implements AsyncDisposable {
     }, IDLE_MS);
     timer.unref();
     this.#idle.push({ thread, timer });
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#busy -= 1;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
