@@ -29,7 +29,7 @@ export function containersOf(context: EngineContext): Containers {
     start: async ref => startContainer(context, find(ref)),
     stop: async (ref, options) => stopContainer(context, find(ref), options, ref),
     restart: async (ref, options) => restartContainer(context, find(ref), options, ref),
-    kill: async (ref, signal) => killByName(context, find(ref), signal, ref),
+    kill: (ref, signal) => killByName(context, ref, signal),
     pause: async ref => pauseContainer(context, find(ref)),
     unpause: async ref => unpauseContainer(context, find(ref)),
     rename: async (ref, name) => renameContainer(context, find(ref), name),

@@ -8,23 +8,21 @@ import type { Container } from './container.ts';
 const SIGKILL = 9;
 const KILL_WAIT_MS = 10_000;
 
-/** Sends `signal` (default KILL, and then waits for the end). @throws invalidParameter, conflict when it does not run */
-export function killByName(
-  context: EngineContext,
-  container: Container,
-  signal: string | undefined,
-  ref: string,
-): Promise<void> {
-  return context.jobs.run('container.kill', container.id, async () => {
-    try {
-      const number = signal === undefined || signal === '' ? SIGKILL : parseSignal(signal);
-      if (number === SIGKILL) await killContainer(context, container);
-      else await sendSignal(context, container, number);
-    } catch (error) {
-      const kind = isGantryError(error) ? error.kind : 'system';
-      throw new GantryError(kind, `cannot kill container: ${ref}: ${messageOf(error)}`, { cause: error });
-    }
-  });
+/**
+ * Sends `signal` (default KILL, and then waits for the end). The signal is read before the container is looked up, as in dockerd.
+ * @throws invalidParameter, notFound, conflict when it does not run
+ */
+export async function killByName(context: EngineContext, ref: string, signal: string | undefined): Promise<void> {
+  try {
+    const number = signal === undefined || signal === '' ? SIGKILL : parseSignal(signal);
+    const container = context.containers.find(ref);
+    await context.jobs.run('container.kill', container.id, () =>
+      number === SIGKILL ? killContainer(context, container) : sendSignal(context, container, number),
+    );
+  } catch (error) {
+    const kind = isGantryError(error) ? error.kind : 'system';
+    throw new GantryError(kind, `cannot kill container: ${ref}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 export function notRunning(container: Container): GantryError {
