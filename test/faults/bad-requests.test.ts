@@ -196,7 +196,7 @@ describe('bad requests', { skip: rootOnly }, () => {
 
   test('invalid queries, unknown paths and wrong methods have dockerd’s statuses', async () => {
     const answers: readonly (readonly [string, string, number, RegExp])[] = [
-      ['GET', '/containers/json?limit=many', 500, /strconv\.Atoi: parsing \\"many\\": invalid syntax/],
+      ['GET', '/containers/json?limit=many', 500, /strconv\.Atoi: parsing "many": invalid syntax/],
       ['GET', '/containers/json?filters=%7B', 400, /invalid filter|invalid character|unexpected end/],
       ['GET', '/containers/json?filters=%7B%22nope%22:%5B%22x%22%5D%7D', 400, /invalid filter 'nope'/],
       ['GET', '/containers/none/json', 404, /No such container: none/],

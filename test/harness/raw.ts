@@ -40,11 +40,12 @@ export function request(method: string, path: string, body?: string, headers: re
   return [`${method} ${path} HTTP/1.1`, 'Host: docker', ...type, ...length, ...headers, '', body ?? ''].join('\r\n');
 }
 
-/** Open descriptors of a process, as what they lead to. */
+/** Open descriptors of a process, as what they lead to; without the event loops of threads, which come and go. */
 export function descriptors(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`).flatMap(fd => {
     try {
-      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+      const target = readlinkSync(`/proc/${pid}/fd/${fd}`);
+      return /^(anon_inode|pipe):/.test(target) ? [] : [target];
     } catch {
       return [];
     }
