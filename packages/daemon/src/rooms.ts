@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { newestVersion, oldestVersion } from '@gantry/api';
 import { type Engine, findKernelFeatures, openEngine } from '@gantry/engine';
 import { openImageStore, seedImages } from '@gantry/images';
-import { cgroup, mountRoot } from '@gantry/linux';
+import { cgroup } from '@gantry/linux';
 import { type NetworkStack, openNetworkStack } from '@gantry/network';
 import { adoptShim, startLauncher } from '@gantry/runtime';
 import { StateStore } from '@gantry/store';
@@ -68,7 +68,6 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
       volumes,
       cgroup: cgroupLayout,
       adoptShim,
-      mountRoot,
       log: (message, error) => (error === undefined ? log.info(message) : log.warn(message, error)),
       daemon: daemonInfo(current),
       defaults: {

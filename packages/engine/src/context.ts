@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '@gantry/errors';
 import { JobLog } from '@gantry/jobs';
-import { mountRoot } from '@gantry/linux';
+import { mountRootBeside } from '@gantry/linux';
 import { adoptShim } from '@gantry/runtime';
 import type { Container } from './containers/container.ts';
 import { ContainerRegistry } from './containers/registry.ts';
@@ -27,7 +27,7 @@ export class EngineContext {
   constructor(options: EngineOptions) {
     this.options = options;
     this.adoptShim = options.adoptShim ?? adoptShim;
-    this.mountRoot = options.mountRoot ?? mountRoot;
+    this.mountRoot = options.mountRoot ?? mountRootBeside;
     this.storage = new ContainerStorage(options.store);
   }
 

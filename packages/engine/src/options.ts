@@ -50,7 +50,7 @@ export type EngineOptions = {
   readonly daemon: DaemonInfo;
   /** Reads the run directory of a container after a restart; default: adoptShim of the runtime. */
   readonly adoptShim?: (id: string, runDir: string) => Promise<Adopted>;
-  /** Mounts a root detached and returns its descriptor; default: mountRoot of linux. */
+  /** Mounts a root detached and returns its descriptor; default: mountRootBeside of linux. */
   readonly mountRoot?: (root: RootMount) => number | Promise<number>;
   /** Told about what went wrong where no caller waits (cleanups, adoption). */
   readonly log?: (message: string, error?: unknown) => void;

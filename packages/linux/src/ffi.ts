@@ -14,6 +14,18 @@ export function libc(prototype: string): ForeignFunction {
   return library.func(prototype) as ForeignFunction;
 }
 
+/**
+ * Declares a function that runs beside the event loop, for calls that may sleep. The errno of a failure stays with the
+ * other thread: who needs it makes the call again.
+ */
+export function libcAsync(prototype: string): (...args: unknown[]) => Promise<unknown> {
+  const called = library.func(prototype);
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      called.async(...args, (error: unknown, result: unknown) => (error ? reject(error) : resolve(result)));
+    });
+}
+
 const syscallFunction = library.func(
   'long syscall(long number, long a, long b, long c, long d, long e, long f)',
 ) as ForeignFunction;

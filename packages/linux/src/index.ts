@@ -32,6 +32,7 @@ export {
   mount,
   mountDetached,
   mountRoot,
+  mountRootBeside,
   type RootMountSource,
   setMountAttributes,
   umount,

@@ -1,7 +1,7 @@
 import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { check, libc, SystemCallError } from './ffi.ts';
+import { check, libc, libcAsync, SystemCallError } from './ffi.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -25,6 +25,9 @@ const moveMount = libc(
 );
 const fsopen = libc('long syscall(long number, const char *type, long flags)');
 const fsconfig = libc('long syscall(long number, long fs, long command, const char *key, const char *value, long aux)');
+const fsconfigBeside = libcAsync(
+  'long syscall(long number, long fs, long command, const char *key, const char *value, long aux)',
+);
 const fsmount = libc('long syscall(long number, long fs, long flags, long attributes)');
 const mountSetattr = libc(
   'long syscall(long number, long directory, const char *path, long flags, const void *attributes, long size)',
@@ -108,17 +111,42 @@ export function mountDetached(
 ): number {
   const fs = check(fsopen(FSOPEN, type, CLOSE_EXEC), 'fsopen', type);
   try {
-    for (const [key, value] of options) {
-      const option = value === undefined ? key : `${key}=${value}`;
-      if (Buffer.byteLength(value ?? '') > FSCONFIG_STRING) throw new SystemCallError('fsconfig', E2BIG, option);
-      const command = value === undefined ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
-      check(fsconfig(FSCONFIG, fs, command, key, value ?? null, 0), 'fsconfig', option);
-    }
+    setOptions(fs, options);
     check(fsconfig(FSCONFIG, fs, FSCONFIG_CMD_CREATE, null, null, 0), 'fsconfig(create)', type);
     return check(fsmount(FSMOUNT, fs, CLOSE_EXEC, attributes), 'fsmount', type);
   } finally {
     closeSync(fs);
   }
+}
+
+function setOptions(fs: number, options: readonly (readonly [key: string, value?: string])[]): void {
+  for (const [key, value] of options) {
+    const option = value === undefined ? key : `${key}=${value}`;
+    if (Buffer.byteLength(value ?? '') > FSCONFIG_STRING) throw new SystemCallError('fsconfig', E2BIG, option);
+    const command = value === undefined ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
+    check(fsconfig(FSCONFIG, fs, command, key, value ?? null, 0), 'fsconfig', option);
+  }
+}
+
+/**
+ * {@link mountRoot} with its long part, in which overlayfs tries out the upper layer's file system, beside the event loop.
+ */
+export async function mountRootBeside(root: RootMountSource): Promise<number> {
+  if (root.kind === 'overlay' && appendsLowerLayers === true) {
+    forgetVolatile(root);
+    using overlay = overlayOptions(root);
+    const fs = check(fsopen(FSOPEN, 'overlay', CLOSE_EXEC), 'fsopen', 'overlay');
+    try {
+      setOptions(fs, overlay.options);
+      if (Number(await fsconfigBeside(FSCONFIG, fs, FSCONFIG_CMD_CREATE, null, null, 0)) >= 0) {
+        return check(fsmount(FSMOUNT, fs, CLOSE_EXEC, 0), 'fsmount', 'overlay');
+      }
+    } finally {
+      closeSync(fs);
+    }
+  }
+  // The usual way also says what is wrong.
+  return mountRoot(root);
 }
 
 /**
@@ -136,8 +164,7 @@ export function mountRoot(root: RootMountSource): number {
     }
     return fd;
   }
-  // What a crash left behind a volatile mount is an upper layer that the kernel refuses until this mark is removed.
-  if (root.volatile) rmSync(join(root.work, 'work', 'incompat'), { recursive: true, force: true });
+  forgetVolatile(root);
   if (appendsLowerLayers !== false) {
     try {
       const fd = mountOverlayByFsconfig(root);
@@ -156,7 +183,18 @@ let appendsLowerLayers: boolean | undefined;
 
 type Overlay = Extract<RootMountSource, { kind: 'overlay' }>;
 
+/** What a crash left behind a volatile mount is an upper layer that the kernel refuses until this mark is removed. */
+function forgetVolatile({ volatile, work }: Overlay): void {
+  if (volatile) rmSync(join(work, 'work', 'incompat'), { recursive: true, force: true });
+}
+
 function mountOverlayByFsconfig(root: Overlay): number {
+  using overlay = overlayOptions(root);
+  return mountDetached('overlay', overlay.options, 0);
+}
+
+/** The options of an overlay; paths that are too long are named by descriptors, which are open until this is disposed. */
+function overlayOptions(root: Overlay): { readonly options: [string, string?][] } & Disposable {
   const opened: number[] = [];
   const fit = (path: string): string => {
     if (Buffer.byteLength(path) <= FSCONFIG_STRING) return path;
@@ -164,14 +202,18 @@ function mountOverlayByFsconfig(root: Overlay): number {
     opened.push(fd);
     return `/proc/self/fd/${fd}`;
   };
+  const close = (): void => {
+    for (const fd of opened) closeSync(fd);
+  };
   try {
     const options: [string, string?][] = [['source', 'overlay']];
     for (const lower of root.lower) options.push(['lowerdir+', fit(lower)]);
     options.push(['upperdir', fit(root.upper)], ['workdir', fit(root.work)]);
     if (root.volatile) options.push(['volatile']);
-    return mountDetached('overlay', options, 0);
-  } finally {
-    for (const fd of opened) closeSync(fd);
+    return { options, [Symbol.dispose]: close };
+  } catch (error) {
+    close();
+    throw error;
   }
 }
 
