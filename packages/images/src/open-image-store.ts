@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { notFound } from '@gantry/errors';
 import type { StateStore } from '@gantry/store';
 import { importImage } from './archive/import.ts';
 import { loadImages } from './archive/load.ts';
@@ -70,6 +71,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     save: async (refs, signal) => saveImages(images, refs, signal),
 
     async createContainerLayer(containerId, imageId, layerOptions) {
+      if (!database.image(imageId)) throw notFound(`No such image: ${imageId}`);
       const below = database.imageLayers(imageId);
       using _ = layers.pin(below.map(layer => layer.key));
       await driver.createContainer(
