@@ -52,6 +52,8 @@ export type Tree = {
   readonly directories?: readonly string[];
   /** Path to content; executable when it starts with `#!`. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Path to C source beside this file, compiled to a static program. */
+  readonly programs?: Readonly<Record<string, string>>;
   /** Dockerfile instructions for `docker import --change`. */
   readonly changes?: readonly string[];
 };
@@ -67,6 +69,9 @@ export async function importTree(daemon: TestDaemon, name: string, tree: Tree): 
     for (const [path, text] of Object.entries(tree.files ?? {})) {
       mkdirSync(dirname(join(root, path)), { recursive: true });
       writeFileSync(join(root, path), text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+    }
+    for (const [path, source] of Object.entries(tree.programs ?? {})) {
+      execFileSync('cc', ['-static', '-O1', '-o', join(root, path), join(import.meta.dirname, source)]);
     }
     for (const [path, target] of Object.entries(tree.links ?? {})) {
       mkdirSync(dirname(join(root, path)), { recursive: true });
