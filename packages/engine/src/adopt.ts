@@ -61,6 +61,8 @@ async function adopt(context: EngineContext, container: Container): Promise<void
     const { shim } = adopted;
     facts.startedNs = fromMs(shim.startedAtMs).toString();
     facts.run = { ...run, launched: true };
+    // The kernel knows better than what was written before the engine ended.
+    facts.paused = await cgroup.isFrozen(context.options.cgroup, run.cgroupPath);
     watchRun(context, container, shim, facts.run);
     return;
   }

@@ -124,6 +124,9 @@ test('containers run on while the engine is away, and are taken over by the next
   for (const id of [stays, ends, goes]) await bench.engine.containers.start(id);
   const { Id: execId } = await bench.engine.execs.create(stays, execConfig(['sh', '-c', 'sleep 1; exit 9']));
   await bench.engine.execs.startDetached(execId);
+  const frozen = await bench.create(['sleep', '1000'], {}, {}, 'frozen');
+  await bench.engine.containers.start(frozen);
+  await bench.engine.containers.pause(frozen);
   const { State: before } = await bench.engine.containers.inspect(stays, { size: false });
   await bench.close();
   for (const id of [ends, goes]) await fileExists(join(bench.root, 'run/containers', id), 'exit');
@@ -131,6 +134,8 @@ test('containers run on while the engine is away, and are taken over by the next
   const { containers, execs, events } = await bench.open();
   const { State: after } = await containers.inspect('stays', { size: false });
   assert.deepEqual(after, before);
+  assert.equal((await containers.inspect('frozen', { size: false })).State.Status, 'paused');
+  await containers.unpause('frozen');
   assert.equal((await containers.inspect('ends', { size: false })).State.ExitCode, 5);
   const gone = await containers.inspect('goes', { size: false }).catch(() => undefined);
   if (gone) assert.equal(await bench.waitFor(goes, 'removed').catch(() => 0), 0);

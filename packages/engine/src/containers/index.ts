@@ -40,7 +40,12 @@ export function containersOf(context: EngineContext): Containers {
       return removeContainer(context, container, { force, volumes }, ref);
     },
     prune: filters => context.jobs.run('container.prune', '', () => pruneContainers(context, filters)),
-    wait: async (ref, condition, signal) => ({ done: waitForContainer(find(ref), condition, signal) }),
+    wait: async (ref, condition, signal) => {
+      const done = waitForContainer(find(ref), condition, signal);
+      // A client that goes away rejects it, and may leave nobody to see that.
+      done.catch(() => {});
+      return { done };
+    },
     attach: async (ref, options) => prepareAttach(context, find(ref), options, ref),
     logs: async (ref, options, signal) => openLogs(find(ref), options, signal),
     top: async (ref, psArgs) => topOfContainer(context, find(ref), psArgs),
