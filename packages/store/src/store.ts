@@ -1,7 +1,8 @@
 import { closeSync, fdatasync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { promisify } from 'node:util';
-import { systemError } from '@gantry/errors';
+import { type GantryError, messageOf, systemError } from '@gantry/errors';
+import { DiskReserve } from './reserve.ts';
 
 /** The tables of one room: `statements[i]` brings its schema from version i to version i + 1. */
 export type Migration = { readonly room: string; readonly statements: readonly string[] };
@@ -14,6 +15,10 @@ type Write = {
 };
 
 const sync = promisify(fdatasync);
+
+/** Result codes of SQLite; in WAL mode a full disk shows as an error of the shared memory's file too. */
+const SQLITE_IOERR = 10;
+const SQLITE_FULL = 13;
 
 /** Commits between two checkpoints, each of a few pages: the log stays below some hundred, and its copy below a millisecond. */
 const COMMITS_A_CHECKPOINT = 64;
@@ -30,6 +35,7 @@ export class StateStore implements Disposable {
   readonly #statements = new Map<string, StatementSync>();
   /** Descriptors of the database and its log; undefined for a database in memory. */
   readonly #files: { readonly database: number; readonly log: number } | undefined;
+  readonly #reserve: DiskReserve | undefined;
   #queue: Write[] = [];
   /** Committed, and not on disk for certain. */
   #unsynced: Write[] = [];
@@ -39,17 +45,24 @@ export class StateStore implements Disposable {
   #checkpointing = false;
   #closed = false;
 
-  /** @param path a file, or `:memory:` */
+  /**
+   * @param path a file, or `:memory:`
+   * @throws system when the file is damaged, or no database
+   */
   constructor(path: string) {
-    this.#db = new DatabaseSync(path, { timeout: 5000 });
-    this.#db.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2000',
-    );
-    this.#db.exec('CREATE TABLE IF NOT EXISTS schema_version (room TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT');
-    if (path === ':memory:') return;
-    // A start after a crash finds a log of any length.
-    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    if (path === ':memory:') {
+      this.#db = openDatabase(path);
+      return;
+    }
+    const reserve = new DiskReserve(`${path}-reserve`);
+    this.#reserve = reserve;
+    try {
+      this.#db = withReserve(reserve, () => openDatabase(path));
+    } catch (error) {
+      throw isFull(error) ? noSpace(path, error) : damaged(path, error);
+    }
     this.#files = { database: openSync(path, 'r+'), log: openSync(`${path}-wal`, 'r+') };
+    void reserve.take();
   }
 
   /** Brings the tables of a room up to date. @throws system when a newer Gantry has written them */
@@ -101,22 +114,12 @@ export class StateStore implements Disposable {
     if (this.#checkpointing || this.#queue.length === 0) return;
     const queue = this.#queue;
     this.#queue = [];
-    const failed = new Map<Write, unknown>();
+    let failed: ReadonlyMap<Write, unknown>;
     try {
-      this.#transaction(() => {
-        for (const write of queue) {
-          this.#db.exec('SAVEPOINT one_write');
-          try {
-            write.run(this.#db);
-          } catch (error) {
-            failed.set(write, error);
-            this.#db.exec('ROLLBACK TO one_write');
-          }
-          this.#db.exec('RELEASE one_write');
-        }
-      });
+      failed = withReserve(this.#reserve, () => this.#commit(queue));
     } catch (error) {
-      for (const write of queue) write.reject(error);
+      const reason = isFull(error) ? noSpace('the state', error) : error;
+      for (const write of queue) write.reject(reason);
       return;
     }
     this.#commits++;
@@ -126,6 +129,26 @@ export class StateStore implements Disposable {
       else write.resolve();
     }
     void this.#sync();
+  }
+
+  /** Commits all of `queue` but those that fail, which are returned with their reasons. */
+  #commit(queue: readonly Write[]): ReadonlyMap<Write, unknown> {
+    const failed = new Map<Write, unknown>();
+    this.#transaction(() => {
+      for (const write of queue) {
+        this.#db.exec('SAVEPOINT one_write');
+        try {
+          write.run(this.#db);
+        } catch (error) {
+          // SQLite may have undone the whole transaction by then.
+          if (isFull(error)) throw error;
+          failed.set(write, error);
+          this.#db.exec('ROLLBACK TO one_write');
+        }
+        this.#db.exec('RELEASE one_write');
+      }
+    });
+    return failed;
   }
 
   /** Syncs the log until nobody waits for it, then copies it into the database when it has grown. */
@@ -157,8 +180,16 @@ export class StateStore implements Disposable {
       // The log is synced here and the database below: SQLite need not wait for the disk itself.
       await sync(log);
       if (this.#closed) return;
-      this.#db.exec('PRAGMA synchronous = OFF; PRAGMA wal_checkpoint(PASSIVE); PRAGMA synchronous = NORMAL');
+      this.#db.exec('PRAGMA synchronous = OFF');
+      try {
+        this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+      } finally {
+        this.#db.exec('PRAGMA synchronous = NORMAL');
+      }
       await sync(database);
+    } catch {
+      // The log has it all and goes on growing; the next checkpoint may find room.
+      this.#reserve?.release();
     } finally {
       this.#checkpointing = false;
       if (!this.#closed) this.flush();
@@ -182,11 +213,62 @@ export class StateStore implements Disposable {
     this.#checkpointing = false;
     this.flush();
     this.#closed = true;
-    this.#db.exec('PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE)');
+    this.#reserve?.[Symbol.dispose]();
+    try {
+      withReserve(this.#reserve, () => this.#db.exec('PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE)'));
+    } catch {
+      // The next start finds everything in the log.
+    }
     this.#db.close();
     for (const { resolve } of this.#unsynced.splice(0)) resolve();
     if (!this.#files) return;
     closeSync(this.#files.database);
     closeSync(this.#files.log);
   }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: 5000 });
+  try {
+    db.exec(
+      'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2000',
+    );
+    db.exec('CREATE TABLE IF NOT EXISTS schema_version (room TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT');
+    // A start after a crash finds a log of any length.
+    db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Does `work`, once more with the reserve given up when the disk is full. */
+function withReserve<T>(reserve: DiskReserve | undefined, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!isFull(error) || !reserve?.release()) throw error;
+    return work();
+  }
+}
+
+function isFull(error: unknown): boolean {
+  if (!(error instanceof Error) || !('errcode' in error)) return false;
+  const code = Number(error.errcode) & 0xff;
+  return code === SQLITE_FULL || code === SQLITE_IOERR;
+}
+
+function noSpace(what: string, cause: unknown): GantryError {
+  return systemError(`write ${what}: no space left on device`, {
+    hint: 'free some disk space, for example by removing containers or images',
+    cause,
+  });
+}
+
+function damaged(path: string, cause: unknown): GantryError {
+  return systemError(`open the state database ${path}: ${messageOf(cause)}`, {
+    hint: 'restore it from a backup, or move it away to begin with an empty state: images and volumes stay on disk',
+    cause,
+  });
 }
