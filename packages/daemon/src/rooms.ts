@@ -56,7 +56,7 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
     }).then(stack => opened.use(stack)),
     openVolumeStore({ root: join(dataRoot, 'volumes'), store }),
   ]);
-  await seedImages(images, seedDirectory);
+  await seedImages(images, seedDirectory, warn);
   return opened.use(
     await openEngine({
       dataRoot,

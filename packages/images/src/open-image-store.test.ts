@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -172,6 +173,16 @@ for (const driver of ['overlay2', 'vfs']) {
       await store.removeContainerLayer('bare');
     });
 
+    for (const program of ['xz', 'bzip2']) {
+      const isThere = spawnSync(program, ['--version'], { stdio: 'ignore', input: '' }).status === 0;
+      test(`an archive compressed with ${program} is read too`, { skip: !isThere && `no ${program}` }, async () => {
+        const input = archiveOf(image([base], ['packed:latest']));
+        const packed = execFileSync(program, ['-c'], { input });
+        assert.deepEqual(await load(store, packed), ['Loaded image: packed:latest\n']);
+        await assert.rejects(load(store, packed.subarray(0, packed.length - 20)), /invalid data|unexpected EOF/);
+      });
+    }
+
     test('an OCI layout is loaded by its index, with gzip layers and several platforms', async () => {
       const layer = gzipSync(base);
       const { configBytes, id } = image([base], []);
@@ -293,16 +304,16 @@ for (const driver of ['overlay2', 'vfs']) {
       mkdirSync(seeds);
       const one = image([base], ['seed:latest']);
       writeFileSync(join(seeds, 'seed.tar'), archiveOf(one));
-      await seedImages(store, seeds);
+      await seedImages(store, seeds, assert.fail);
       assert.equal(store.get('seed').id, one.id);
       await store.delete(one.id, { noPrune: false });
-      await seedImages(store, seeds);
+      await seedImages(store, seeds, assert.fail);
       assert.deepEqual(store.list(), []);
       const two = image([top], ['seed:latest']);
       writeFileSync(join(seeds, 'seed.tar'), archiveOf(two));
-      await seedImages(store, seeds);
+      await seedImages(store, seeds, assert.fail);
       assert.equal(store.get('seed').id, two.id);
-      await seedImages(store, join(root, 'nowhere'));
+      await seedImages(store, join(root, 'nowhere'), assert.fail);
     });
 
     test('the size of a container is what it has changed', async () => {

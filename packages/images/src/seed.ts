@@ -7,11 +7,22 @@ import type { ImageRepository } from './store/image-repository.ts';
 
 /**
  * Loads each archive (`*.tar`) in `directory` once for a data root: an image that the user removed stays away until
- * the archive itself changes. A directory that does not exist holds none.
+ * the archive itself changes. A directory that does not exist holds none; one that cannot be loaded (a full disk) is
+ * told to `warn` and tried again at the next start.
  */
-export async function seedImages(store: ImageStore, directory: string): Promise<void> {
+export async function seedImages(
+  store: ImageStore,
+  directory: string,
+  warn: (message: string, error: unknown) => void,
+): Promise<void> {
   const names = await readdir(directory).catch(() => []);
-  for (const name of names.filter(name => name.endsWith('.tar')).sort()) await store.seed(`${directory}/${name}`);
+  for (const name of names.filter(name => name.endsWith('.tar')).sort()) {
+    try {
+      await store.seed(`${directory}/${name}`);
+    } catch (error) {
+      warn(`load the image of ${name}`, error);
+    }
+  }
 }
 
 /** Loads one archive unless one of its name and content was loaded before. Returns whether it was loaded. */

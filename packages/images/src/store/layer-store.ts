@@ -72,9 +72,9 @@ export class LayerStore {
     return staged.find(layer => layer.key === key)?.directory;
   }
 
-  /** Bounds for unpacking: never more than the disk can hold. */
+  /** Bounds for unpacking: never more than the disk can hold, and some room stays for everything else. */
   limits(freeBytes: number): UnpackLimits {
-    return { maxEntries: 20_000_000, maxBytes: Math.max(freeBytes - 64 * 1024 * 1024, 0) };
+    return { maxEntries: 20_000_000, maxBytes: freeBytes - Math.min(freeBytes / 8, 64 * 1024 * 1024) };
   }
 
   /** Moves staged layers to their places and makes all of it durable; the rows are for the caller's write. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { invalidParameter } from '@gantry/errors';
+import { invalidParameter, systemError } from '@gantry/errors';
 import { file } from '@gantry/linux';
 import type { ByteString, TarEntry } from '../tar/entry.ts';
 import type { TarHandler } from '../tar/parser.ts';
@@ -77,8 +77,8 @@ export class Unpacker implements TarHandler, Disposable {
     if (!open) return;
     this.#written += bytes.length;
     if (this.#written > this.#limits.maxBytes) {
-      throw invalidParameter(`the layer unpacks to more than ${this.#limits.maxBytes} bytes`, {
-        hint: 'it would fill the disk; free some space, or check where the image comes from',
+      throw systemError(`write /${open.entry.name}: no space left on device`, {
+        hint: 'the layer would fill the disk: free some space, or check where the image comes from',
       });
     }
     if (offset === open.position) file.writeAll(open.fd, bytes);
