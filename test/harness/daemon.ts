@@ -82,7 +82,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
     if (!daemon) return;
     const { pid, ended } = daemon;
     daemon = undefined;
-    process.kill(pid, signal);
+    if (existsSync(`/proc/${pid}`)) process.kill(pid, signal);
     await ended;
   }
 
