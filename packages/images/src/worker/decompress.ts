@@ -1,4 +1,4 @@
-import type { Transform } from 'node:stream';
+import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { invalidParameter } from '@gantry/errors';
@@ -35,7 +35,14 @@ export async function decompress(source: AsyncIterable<Buffer>, use: (bytes: Buf
     for await (const bytes of whole()) use(bytes);
     return;
   }
-  const stream = decompressor(compression);
+  if (compression === 'bzip2' || compression === 'xz') {
+    await decompressByProgram(compression, whole(), use);
+    return;
+  }
+  const stream =
+    compression === 'gzip'
+      ? createGunzip({ chunkSize: OUTPUT_BYTES })
+      : createZstdDecompress({ chunkSize: OUTPUT_BYTES });
   try {
     await pipeline(whole(), stream, async (output: AsyncIterable<Buffer>) => {
       for await (const bytes of output) use(bytes);
@@ -54,15 +61,48 @@ export async function decompress(source: AsyncIterable<Buffer>, use: (bytes: Buf
   }
 }
 
-function decompressor(compression: 'gzip' | 'zstd' | 'bzip2' | 'xz'): Transform {
-  switch (compression) {
-    case 'gzip':
-      return createGunzip({ chunkSize: OUTPUT_BYTES });
-    case 'zstd':
-      return createZstdDecompress({ chunkSize: OUTPUT_BYTES });
-    default:
-      throw invalidParameter(`archives compressed with ${compression} cannot be read`, {
-        hint: `decompress it first, for example: ${compression === 'xz' ? 'xz' : 'bzip2'} -d`,
-      });
+/** xz and bzip2 are rare, and Node has neither: the program of that name does it, as it does xz for dockerd. */
+async function decompressByProgram(
+  program: 'xz' | 'bzip2',
+  source: AsyncIterable<Buffer>,
+  use: (bytes: Buffer) => void,
+): Promise<void> {
+  const child = spawn(program, ['-dc'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', text => {
+    complaint = (complaint + text).slice(0, 1000);
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  const missing = ended.then(
+    () => {},
+    () => {
+      throw invalidParameter(
+        `archives compressed with ${program} cannot be read: the program ${program} is not installed`,
+        {
+          hint: `install the package ${program === 'xz' ? 'xz-utils' : 'bzip2'}, or decompress the archive first`,
+        },
+      );
+    },
+  );
+  let sourceError: { readonly error: unknown } | undefined;
+  const feeding = pipeline(async function* () {
+    try {
+      yield* source;
+    } catch (error) {
+      sourceError = { error };
+      throw error;
+    }
+  }, child.stdin).catch(() => {});
+  try {
+    for await (const bytes of child.stdout) use(bytes);
+    await missing;
+    await feeding;
+    if (sourceError) throw sourceError.error;
+    if ((await ended) !== 0) throw invalidParameter(`${program}: invalid data: ${complaint.trim()}`);
+  } finally {
+    child.kill('SIGKILL');
   }
 }
