@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, watch } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { StateStore } from '@gantry/store';
 import { AttachedClient, EngineBench, needsContainers } from './testing/engine-bench.ts';
 
 const quiet = { stdin: false, stdout: true, stderr: true, detachKeys: Uint8Array.of(), stream: true, logs: false };
@@ -151,6 +152,29 @@ test('containers run on while the engine is away, and are taken over by the next
   assert.equal((await client.received).slice(8), 'still here\n');
   await containers.stop(stays, { timeoutSeconds: 0 });
   assert.equal((await containers.inspect(stays, { size: false })).State.ExitCode, 137);
+});
+
+test('what the state store does not know is ended and removed at the next start', needsContainers, async () => {
+  await using bench = new EngineBench();
+  await bench.open();
+  const id = await bench.create(['sleep', '1000']);
+  await bench.engine.containers.start(id);
+  const { State } = await bench.engine.containers.inspect(id, { size: false });
+  await bench.close();
+  {
+    // As if the create had never been acknowledged.
+    using store = new StateStore(join(bench.root, 'data/state.db'));
+    await store.write(db => db.exec('DELETE FROM containers'));
+  }
+  mkdirSync(join(bench.root, 'run/containers', '0'.repeat(64)));
+  mkdirSync(join(bench.root, 'data/containers', '0'.repeat(64)));
+  await bench.open();
+  assert.ok(!isAlive(State.Pid));
+  await bench.close();
+  for (const folder of ['data/containers', 'data/trash', 'run/containers', 'data/images/overlay2/c']) {
+    const path = join(bench.root, folder);
+    if (existsSync(path)) assert.deepEqual(readdirSync(path), [], folder);
+  }
 });
 
 test(

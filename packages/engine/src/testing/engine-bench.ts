@@ -34,10 +34,13 @@ export const needsContainers = {
   timeout: 60_000,
 } as const;
 
+let benches = 0;
+
 /** A whole engine over real rooms in a directory of its own, which can be closed and opened again. */
 export class EngineBench implements AsyncDisposable {
   readonly root = mkdtempSync('/var/tmp/gantry-engine-');
   readonly liveRestore: boolean;
+  readonly cgroupParent = `/gantry-engine-test-${process.pid}-${++benches}`;
   #opened: AsyncDisposableStack | undefined;
   #engine: Engine | undefined;
 
@@ -108,7 +111,7 @@ export class EngineBench implements AsyncDisposable {
           shmSizeBytes: 64 << 20,
           init: false,
           initPath: undefined,
-          cgroupParent: '/gantry-engine-test',
+          cgroupParent: this.cgroupParent,
           ipcMode: 'private',
           cgroupnsMode: layout.version === 2 ? 'private' : 'host',
           dns: [],
@@ -218,6 +221,7 @@ export class EngineBench implements AsyncDisposable {
       }
     }
     await this.close();
+    await cgroup.removeCgroup(cgroup.detectCgroupLayout(), this.cgroupParent);
     rmSync(this.root, { recursive: true, force: true });
   }
 }
