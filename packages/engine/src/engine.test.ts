@@ -228,18 +228,23 @@ test('a restart policy starts the container again, and a stop by a person ends t
   assert.deepEqual([State.Status, RestartCount], ['exited', 2]);
 });
 
-test('when a shim is killed its container is ended and reported as killed', needsContainers, async () => {
-  await using bench = new EngineBench();
-  const { containers } = await bench.open();
-  const id = await bench.create(['sleep', '1000']);
-  await containers.start(id);
-  const { State } = await containers.inspect(id, { size: false });
-  const done = bench.waitFor(id, 'next-exit');
-  process.kill(parentOf(State.Pid), 'SIGKILL');
-  assert.equal(await done, 137);
-  assert.ok(!isAlive(State.Pid));
-  assert.match((await containers.inspect(id, { size: false })).State.Error, /shim .* was killed/);
-});
+test(
+  'when a shim is killed its container is ended, even a paused one, and reported as killed',
+  needsContainers,
+  async () => {
+    await using bench = new EngineBench();
+    const { containers } = await bench.open();
+    const id = await bench.create(['sleep', '1000']);
+    await containers.start(id);
+    const { State } = await containers.inspect(id, { size: false });
+    await containers.pause(id);
+    const done = bench.waitFor(id, 'next-exit');
+    process.kill(parentOf(State.Pid), 'SIGKILL');
+    assert.equal(await done, 137);
+    assert.ok(!isAlive(State.Pid));
+    assert.match((await containers.inspect(id, { size: false })).State.Error, /shim .* was killed/);
+  },
+);
 
 /** A process that has ended may be a zombie until someone reaps it. */
 function isAlive(pid: number): boolean {

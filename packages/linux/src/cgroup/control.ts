@@ -133,6 +133,9 @@ export async function killAll(layout: CgroupLayout, path: string, signal?: Abort
         if (!(error instanceof SystemCallError && error.code === 'ESRCH')) throw error;
       }
     }
+    // A frozen process of version 1 ends when it runs again.
+    const freezer = layout.version === 1 ? controllerDirectory(layout, 'freezer', path) : undefined;
+    if (freezer !== undefined) await writeFile(join(freezer, 'freezer.state'), 'THAWED').catch(() => {});
     signal?.throwIfAborted();
     await delay(pauseMs);
   }
