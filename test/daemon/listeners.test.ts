@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -72,8 +72,8 @@ test('over TLS a client needs a certificate, and streams are relayed with their 
       'cat; echo end >&2; exit 3',
     );
     assert.deepEqual([ran.code, ran.stdout, ran.stderr], [3, 'one\n', 'end\n']);
-    await daemon.docker('run', '-d', '--name', 'c', 'busybox', 'sleep', '1000');
-    const executed = await docker(trusted, 'two\n', 'exec', '-i', 'c', 'cat');
+    await daemon.docker('run', '-d', '--name', 'cc', 'busybox', 'sleep', '1000');
+    const executed = await docker(trusted, 'two\n', 'exec', '-i', 'cc', 'cat');
     assert.deepEqual([executed.code, executed.stdout], [0, 'two\n']);
     const stranger = await docker(['--tls'], '', 'version');
     assert.notEqual(stranger.code, 0);
@@ -85,28 +85,38 @@ test('over TLS a client needs a certificate, and streams are relayed with their 
 
 test('sockets that systemd opened are served', { skip: rootOnly }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'gantry-fd-'));
-  const path = join(directory, 'systemd.sock');
-  const server = createServer();
-  server.listen(path);
+  const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
-  let daemon: ChildProcess | undefined;
+  const address = server.address();
+  // Node gives no public way to the descriptor of a listening socket.
+  const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
+  const roots = ['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'run'), '--bridge', 'none'];
+  const daemon = spawn(
+    'sh',
+    ['-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh', gantry, 'daemon', '-H', 'fd://', ...roots],
+    { stdio: ['ignore', 'ignore', 'pipe', fd] },
+  );
+  // Like systemd, this process accepts nothing itself.
+  server.close();
+  const ended = once(daemon, 'exit');
   try {
-    const roots = ['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'run'), '--bridge', 'none'];
-    daemon = spawn(
-      'sh',
-      ['-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh', gantry, 'daemon', '-H', 'fd://', ...roots],
-      { stdio: ['ignore', 'ignore', 'pipe', server] },
-    );
-    assert.ok(daemon.stderr);
-    for await (const line of daemon.stderr) if (/ is ready after /.test(String(line))) break;
-    const answer = await execute('docker', ['-H', `unix://${path}`, 'version', '-f', '{{.Server.APIVersion}}']);
+    const { stderr } = daemon;
+    assert.ok(stderr);
+    await new Promise<void>((ready, failed) => {
+      stderr.on('data', line => {
+        if (/ is ready after /.test(String(line))) ready();
+      });
+      daemon.once('exit', code => failed(new Error(`the daemon ended with ${code}`)));
+    });
+    const port = typeof address === 'object' && address ? address.port : 0;
+    const host = `tcp://127.0.0.1:${port}`;
+    const answer = await execute('docker', ['-H', host, 'version', '-f', '{{.Server.APIVersion}}'], {
+      timeoutMs: 10_000,
+    });
     assert.equal(answer.stdout, '1.51\n');
   } finally {
-    if (daemon && daemon.exitCode === null) {
-      daemon.kill('SIGTERM');
-      await once(daemon, 'exit');
-    }
-    server.close();
+    daemon.kill('SIGTERM');
+    await ended;
     rmSync(directory, { recursive: true, force: true });
   }
 });

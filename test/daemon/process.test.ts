@@ -97,8 +97,8 @@ test('SIGUSR1 writes jobs and stacks to a file that the log names', { skip: root
 
 test('with live restore off, containers end with the daemon', { skip: rootOnly }, async () => {
   await using daemon = await startDaemon({ flags: ['--live-restore=false'] });
-  await daemon.docker('run', '-d', '--name', 'c', '--stop-timeout', '1', 'busybox', 'sleep', '1000');
+  await daemon.docker('run', '-d', '--name', 'cc', '--stop-timeout', '1', 'busybox', 'sleep', '1000');
   await daemon.end('SIGTERM');
   await daemon.start();
-  assert.match((await daemon.docker('inspect', '-f', '{{.State.Status}}', 'c')).stdout, /exited/);
+  assert.match((await daemon.docker('inspect', '-f', '{{.State.Status}}', 'cc')).stdout, /exited/);
 });

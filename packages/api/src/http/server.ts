@@ -45,7 +45,7 @@ export function createApiServer(engine: Engine, options: ApiOptions = {}): Serve
     shouldUpgradeCallback: (request: IncomingMessage) => hijackingPath.test(request.url ?? ''),
   };
   const server = options.tls
-    ? process.getBuiltinModule('node:https').createServer({ ...settings, ...options.tls })
+    ? process.getBuiltinModule('node:https').createServer({ ...settings, ...options.tls, allowHalfOpen: true })
     : createServer(settings);
   server.on('request', (request, response) => {
     void serve(engine, router, log, request, response, undefined);
