@@ -336,36 +336,6 @@ export function startWriteback(fd: number): void {
   syncRangeFn(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
-const FSOPEN = 430;
-const FSCONFIG = 431;
-const fsopenFn = libc('long syscall(long number, const void *type, long flags)');
-const fsconfigFn = libc(
-  'long syscall(long number, long fd, long command, const void *key, const void *value, long aux)',
-);
-
-/**
- * Tries to set up an overlay of these directories without mounting it anywhere. Returns 0, or the negated errno.
- * @see fsopen(2), fsconfig(2)
- */
-export function tryOverlay(lower: string, upper: string, work: string): number {
-  const text = (value: string): Buffer => Buffer.from(`${value}\0`);
-  const fd = attempt(fsopenFn(FSOPEN, text('overlay'), 1));
-  if (fd < 0) return fd;
-  try {
-    for (const [key, value] of [
-      ['lowerdir', lower],
-      ['upperdir', upper],
-      ['workdir', work],
-    ] as const) {
-      const result = attempt(fsconfigFn(FSCONFIG, fd, 1, text(key), text(value), 0));
-      if (result < 0) return result;
-    }
-    return attempt(fsconfigFn(FSCONFIG, fd, 6, null, null, 0));
-  } finally {
-    closeFn(fd);
-  }
-}
-
 const GETDENTS64 = process.arch === 'arm64' ? 61 : 217;
 const getdentsFn = libc('long syscall(long number, long fd, void *entries, long size)');
 
@@ -383,50 +353,5 @@ export function directoryNames(fd: number): ByteString[] {
   }
 }
 
-const copyRangeFn = libc(
-  'long copy_file_range(int from, void *fromAt, int to, void *toAt, size_t length, uint32_t flags)',
-);
-const lseekFn = libc('int64_t lseek(int fd, int64_t offset, int whence)');
-const SEEK_DATA = 3;
-const SEEK_HOLE = 4;
-const SEEK_SET = 0;
-const COPY_STEP = 64 * 1024 * 1024;
-
-/** Copies a whole file into an empty one, keeping its holes. @throws SystemCallError */
-export function copyContents(from: number, to: number): void {
-  const size = statusAt(from, '')?.sizeBytes ?? 0;
-  for (let at = 0; at < size; ) {
-    const data = attempt(lseekFn(from, at, SEEK_DATA));
-    if (data === -constants.errno.ENXIO) break;
-    const start = data < 0 ? at : data;
-    const hole = data < 0 ? size : attempt(lseekFn(from, start, SEEK_HOLE));
-    at = hole < 0 ? size : hole;
-    copyRange(from, to, start, at);
-  }
-  setLength(to, size);
-}
-
-function copyRange(from: number, to: number, start: number, end: number): void {
-  check(lseekFn(from, start, SEEK_SET), 'lseek');
-  check(lseekFn(to, start, SEEK_SET), 'lseek');
-  for (let done = start; done < end; ) {
-    const n = attempt(copyRangeFn(from, null, to, null, Math.min(COPY_STEP, end - done), 0));
-    if (n === 0) return;
-    if (n < 0) {
-      copyByHand(from, to, done, end);
-      return;
-    }
-    done += n;
-  }
-}
-
-/** For file systems that cannot copy in the kernel (EXDEV, EINVAL, EOPNOTSUPP). */
-function copyByHand(from: number, to: number, start: number, end: number): void {
-  const piece = Buffer.allocUnsafe(256 * 1024);
-  for (let at = start; at < end; ) {
-    const n = readAt(from, piece.subarray(0, Math.min(piece.length, end - at)), at);
-    if (n === 0) return;
-    writeAllAt(to, piece.subarray(0, n), at);
-    at += n;
-  }
-}
+export { copyContents } from './file-copy.ts';
+export { tryOverlay } from './overlay-probe.ts';

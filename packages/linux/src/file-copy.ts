@@ -1,0 +1,51 @@
+import { constants } from 'node:os';
+import { attempt, check, libc } from './ffi.ts';
+import { readAt, setLength, statusAt, writeAllAt } from './file.ts';
+
+const copyRangeFn = libc(
+  'long copy_file_range(int from, void *fromAt, int to, void *toAt, size_t length, uint32_t flags)',
+);
+const lseekFn = libc('int64_t lseek(int fd, int64_t offset, int whence)');
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const SEEK_SET = 0;
+const COPY_STEP = 64 * 1024 * 1024;
+
+/** Copies a whole file into an empty one, keeping its holes. @throws SystemCallError */
+export function copyContents(from: number, to: number): void {
+  const size = statusAt(from, '')?.sizeBytes ?? 0;
+  for (let at = 0; at < size; ) {
+    const data = attempt(lseekFn(from, at, SEEK_DATA));
+    if (data === -constants.errno.ENXIO) break;
+    const start = data < 0 ? at : data;
+    const hole = data < 0 ? size : attempt(lseekFn(from, start, SEEK_HOLE));
+    at = hole < 0 ? size : hole;
+    copyRange(from, to, start, at);
+  }
+  setLength(to, size);
+}
+
+function copyRange(from: number, to: number, start: number, end: number): void {
+  check(lseekFn(from, start, SEEK_SET), 'lseek');
+  check(lseekFn(to, start, SEEK_SET), 'lseek');
+  for (let done = start; done < end; ) {
+    const n = attempt(copyRangeFn(from, null, to, null, Math.min(COPY_STEP, end - done), 0));
+    if (n === 0) return;
+    if (n < 0) {
+      copyByHand(from, to, done, end);
+      return;
+    }
+    done += n;
+  }
+}
+
+/** For file systems that cannot copy in the kernel (EXDEV, EINVAL, EOPNOTSUPP). */
+function copyByHand(from: number, to: number, start: number, end: number): void {
+  const piece = Buffer.allocUnsafe(256 * 1024);
+  for (let at = start; at < end; ) {
+    const n = readAt(from, piece.subarray(0, Math.min(piece.length, end - at)), at);
+    if (n === 0) return;
+    writeAllAt(to, piece.subarray(0, n), at);
+    at += n;
+  }
+}
