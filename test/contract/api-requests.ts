@@ -158,7 +158,7 @@ export function requests(name: string): readonly ApiRequest[] {
     post('/images/create?fromImage=a:b:c&tag=x'),
     post('/images/create'),
     { ...post('/images/load', 'no archive'), headers: { 'Content-Type': 'application/x-tar' } },
-    get('/volumes'),
+    get(`/volumes?filters={"name":["${name}"]}`),
     get(`/volumes/${name}`),
     get('/volumes/nosuch-gantry'),
     get('/volumes?filters={"bogus":["a"]}'),

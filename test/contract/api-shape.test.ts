@@ -26,14 +26,14 @@ test('answers have the shape of dockerd’s', {
       });
     }
   } finally {
-    await Promise.all(
-      sides.flatMap(socket => [
-        ask(socket, 'DELETE', `/containers/${name}?force=1&v=1`),
-        ask(socket, 'DELETE', `/containers/${name}-2?force=1&v=1`),
-        ask(socket, 'DELETE', `/volumes/${name}`),
-        ask(socket, 'DELETE', `/images/${name}:tagged`),
-      ]),
-    );
+    for (const socket of sides) {
+      // In this order, since a volume in use cannot be removed.
+      for (const path of [`/containers/${name}?force=1&v=1`, `/containers/${name}-2?force=1&v=1`]) {
+        await ask(socket, 'DELETE', path);
+      }
+      await ask(socket, 'DELETE', `/volumes/${name}`);
+      await ask(socket, 'DELETE', `/images/${name}:tagged`);
+    }
   }
 });
 
