@@ -1,4 +1,4 @@
-import { randomFill } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { rmSync, statSync } from 'node:fs';
 import { rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -9,7 +9,7 @@ const SIZE_BYTES = 4 * 1024 * 1024;
 /** While the reserve is given up, this often it is looked whether there is room for it again. */
 const RETAKE_MS = 1000;
 
-const fill = promisify(randomFill);
+const random = promisify<number, Buffer>(randomBytes);
 
 /**
  * Disk space that is kept for a file beside it: on a full disk it is given up, so that what frees room (removing a
@@ -41,7 +41,7 @@ export class DiskReserve implements Disposable {
       // Not the last room of all: someone may be about to use it.
       if (bavail * bsize < 2 * SIZE_BYTES) throw new Error('no room');
       // Random, since a file system may keep zeros without any space.
-      await writeFile(temporary, await fill(Buffer.allocUnsafeSlow(SIZE_BYTES)), { mode: 0o600 });
+      await writeFile(temporary, await random(SIZE_BYTES), { mode: 0o600 });
       if (this.#closed) await rm(temporary, { force: true });
       else await rename(temporary, this.#path);
     } catch {
