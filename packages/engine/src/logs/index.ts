@@ -4,6 +4,7 @@ import { systemError } from '@gantry/errors';
 import type { LogsOptions } from '../engine.ts';
 import { ChangeSignal } from './change.ts';
 import { LogDecoder } from './decode.ts';
+import { onceEnded } from './end-listeners.ts';
 import { type LogFile, nextLogFile, openLogFiles, seekTail } from './log-files.ts';
 
 /** One read, and at most one slice of work on the event loop: about a millisecond. */
@@ -59,7 +60,7 @@ async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buff
     change?.raise();
   };
   signal.addEventListener('abort', end, { once: true });
-  input.running?.ended.then(end, end);
+  const forget = input.running && onceEnded(input.running.ended, end);
   const timer = follow && options.untilNs > 0n ? setTimeout(end, untilMs(options.untilNs)) : undefined;
 
   const files = await openLogFiles(path);
@@ -103,6 +104,7 @@ async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buff
     throw systemError(`cannot read the log ${path}`, { cause: error });
   } finally {
     clearTimeout(timer);
+    forget?.();
     signal.removeEventListener('abort', end);
     for (const file of [current, ...files]) await file?.handle.close();
   }
