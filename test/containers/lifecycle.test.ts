@@ -15,20 +15,16 @@ describe('the life of a container', { skip: rootOnly }, () => {
 
   const inspect = async (format: string, name = 'box'): Promise<string> =>
     (await daemon.docker('inspect', '-f', format, name)).stdout.trim();
-  const sleeper = async (...options: string[]): Promise<string> =>
-    (
-      await daemon.docker(
-        'run',
-        '-d',
-        '--name',
-        'box',
-        ...options,
-        'busybox',
-        'sh',
-        '-c',
-        'trap "exit 3" TERM; while :; do sleep 0.05; done',
-      )
-    ).stdout.trim();
+  /** Starts `box` with a trap, and returns its id once the trap is set. */
+  async function trapping(trap: string, ...options: string[]): Promise<string> {
+    const script = `trap ${trap}; echo ready; while :; do sleep 0.05; done`;
+    const { stdout } = await daemon.docker('run', '-d', '--name', 'box', ...options, 'busybox', 'sh', '-c', script);
+    const deadline = performance.now() + 10_000;
+    while (!(await daemon.docker('logs', 'box')).stdout.includes('ready'))
+      assert.ok(performance.now() < deadline, 'it is never ready');
+    return stdout.trim();
+  }
+  const sleeper = (...options: string[]): Promise<string> => trapping('"exit 3" TERM', ...options);
 
   test('created, started, stopped, started again, removed', async () => {
     assert.equal((await daemon.docker('create', '--name', 'box', 'busybox', 'sleep', '1000')).code, 0);
@@ -54,35 +50,13 @@ describe('the life of a container', { skip: rootOnly }, () => {
   });
 
   test('--stop-signal and --stop-timeout are honoured', async () => {
-    await daemon.docker(
-      'run',
-      '-d',
-      '--name',
-      'box',
-      '--stop-signal',
-      'USR1',
-      '--stop-timeout',
-      '30',
-      'busybox',
-      'sh',
-      '-c',
-      'trap "exit 5" USR1; while :; do sleep 0.05; done',
-    );
+    await trapping('"exit 5" USR1', '--stop-signal', 'USR1', '--stop-timeout', '30');
     await daemon.docker('stop', 'box');
     assert.equal(await inspect('{{.State.ExitCode}}'), '5');
   });
 
   test('kill -s, and a bad signal is refused', async () => {
-    await daemon.docker(
-      'run',
-      '-d',
-      '--name',
-      'box',
-      'busybox',
-      'sh',
-      '-c',
-      'trap "exit 9" HUP; while :; do sleep 0.05; done',
-    );
+    await trapping('"exit 9" HUP');
     assert.match((await daemon.docker('kill', '-s', 'NOSUCH', 'box')).stderr, /Invalid signal: NOSUCH/i);
     await daemon.docker('kill', '-s', 'HUP', 'box');
     assert.equal((await daemon.docker('wait', 'box')).stdout, '9\n');
@@ -132,16 +106,7 @@ describe('the life of a container', { skip: rootOnly }, () => {
   });
 
   test('attach sees what comes from then on, and detaches by keys', async () => {
-    await daemon.docker(
-      'run',
-      '-d',
-      '--name',
-      'box',
-      'busybox',
-      'sh',
-      '-c',
-      'trap "echo bye; exit 6" TERM; while :; do sleep 0.05; done',
-    );
+    await trapping('"echo bye; exit 6" TERM');
     const attached = daemon.docker('attach', '--no-stdin', 'box');
     await daemon.docker('exec', 'box', 'true');
     await daemon.docker('stop', 'box');
