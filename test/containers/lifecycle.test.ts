@@ -195,7 +195,7 @@ describe('the life of a container', { skip: rootOnly }, () => {
     );
     assert.match((await daemon.docker('ps', '-s', '--format', '{{.Size}}')).stdout, /B \(virtual .*B\)/);
     assert.match((await daemon.docker('ps', '--filter', 'nosuch=1')).stderr, /invalid filter 'nosuch'/);
-    await daemon.docker('stop', '-t', '0', 'box');
+    await daemon.docker('kill', 'box');
     assert.equal((await daemon.docker('ps', '-q')).stdout, '');
     assert.match(
       (
