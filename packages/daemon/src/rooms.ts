@@ -10,6 +10,7 @@ import { StateStore } from '@gantry/store';
 import { openVolumeStore } from '@gantry/volumes';
 import type { DaemonConfig } from './config/config.ts';
 import { engineId, readBuild } from './identity.ts';
+import { inheritedFileLimit } from './inherited.ts';
 import type { Log } from './log.ts';
 
 /** Images that the build leaves for new stores. */
@@ -72,7 +73,7 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
       daemon: daemonInfo(current),
       defaults: {
         hostname: hostname(),
-        ulimits: config.ulimits,
+        ulimits: withFileLimit(config.ulimits),
         shmSizeBytes: config.shmSizeBytes,
         init: config.init,
         initPath: config.initPath,
@@ -93,6 +94,12 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
       },
     }),
   );
+}
+
+/** The limits that were configured, and that of open files as it was when the daemon was started. */
+function withFileLimit(ulimits: DaemonConfig['ulimits']): DaemonConfig['ulimits'] {
+  const inherited = ulimits.some(({ Name }) => Name === 'nofile') ? undefined : inheritedFileLimit(process.env);
+  return inherited === undefined ? ulimits : [...ulimits, inherited];
 }
 
 /** What `host-gateway` means unless it is set: the default bridge's own addresses. */
