@@ -9,6 +9,8 @@ import { type LogFile, nextLogFile, openLogFiles, seekTail } from './log-files.t
 
 /** One read, and at most one slice of work on the event loop: about a millisecond. */
 const CHUNK_BYTES = 256 * 1024;
+/** The same for one that waits for new lines: many may, for long, and most changes are small. */
+const LIVE_CHUNK_BYTES = 32 * 1024;
 /** A line longer than this was not written by a logger. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
 /** From here on lines share frames: nobody looks at a hundred thousand of them one by one. */
@@ -119,8 +121,9 @@ async function* readFile(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, number> {
   let offset = from;
-  let buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-  let spare = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  const chunkBytes = Number.isFinite(limit) ? Math.min(CHUNK_BYTES, Math.max(limit - from, 4096)) : LIVE_CHUNK_BYTES;
+  let buffer = Buffer.allocUnsafeSlow(chunkBytes);
+  let spare = Buffer.allocUnsafeSlow(chunkBytes);
   /** Bytes of an incomplete line at the start of the buffer. */
   let kept = 0;
   const readInto = (into: Buffer, at: number, position: number) => {

@@ -45,9 +45,15 @@ export class Folders {
     await rename(incoming, this.container(id));
   }
 
+  /** Moves a folder to the trash. One that someone removed already leaves an empty one there, so that its row can go. */
   async discard(path: string): Promise<string> {
     const trash = `${this.root}/trash/${this.#next()}`;
-    await rename(path, trash);
+    try {
+      await rename(path, trash);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await mkdir(trash, { mode: 0o700 });
+    }
     return trash;
   }
 

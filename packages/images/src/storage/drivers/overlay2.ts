@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { mkdir, rm, symlink } from 'node:fs/promises';
 import { notFound, unavailable } from '@gantry/errors';
 import { errnoName, file } from '@gantry/linux';
@@ -77,6 +77,8 @@ export async function openOverlay2(root: string): Promise<StorageDriver> {
     containerData(id) {
       const path = folders.container(id);
       const data = { MergedDir: `${path}/merged`, UpperDir: `${path}/upper`, WorkDir: `${path}/work` };
+      // A container whose folder someone removed can still be looked at.
+      if (!lstatSync(`${path}/lower`, { throwIfNoEntry: false })) return data;
       return { LowerDir: stack(readLower(id).lower).join(SEPARATOR), ...data };
     },
     layersData(lower) {
