@@ -9,14 +9,9 @@ import { rootOnly } from './harness/skip.ts';
 
 const gantryPath = new URL('../gantry', import.meta.url).pathname;
 
-test('gantry --version answers within 60 ms', () => {
-  const times = Array.from({ length: 15 }, () => {
-    const began = performance.now();
-    assert.match(execFileSync(gantryPath, ['--version'], { encoding: 'utf8' }), /^Gantry version \d+\.\d+\.\d+\n$/);
-    return performance.now() - began;
-  });
-  const median = times.toSorted((a, b) => a - b)[7] ?? 0;
-  assert.ok(median < 60, `median ${median.toFixed(1)} ms`);
+test('gantry --version tells the version and needs no engine', () => {
+  const text = execFileSync(gantryPath, ['-H', 'unix:///nonexistent.sock', '--version'], { encoding: 'utf8' });
+  assert.match(text, /^Gantry version \d+\.\d+\.\d+\n$/);
 });
 
 test('where no engine can be reached the command says so and what a user can do', async () => {

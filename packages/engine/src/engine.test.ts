@@ -120,8 +120,12 @@ test('containers run on while the engine is away, and are taken over by the next
   await using bench = new EngineBench();
   await bench.open();
   const stays = await bench.create(['sleep', '1000'], {}, {}, 'stays');
-  const ends = await bench.create(['sh', '-c', 'sleep 0.3; exit 5'], {}, {}, 'ends');
-  const goes = await bench.create(['sleep', '0.3'], {}, { AutoRemove: true }, 'goes');
+  const flag = join(bench.root, 'flag');
+  mkdirSync(flag);
+  const Binds = [`${flag}:/flag`];
+  const untilAway = 'while [ ! -e /flag/away ]; do sleep 0.02; done';
+  const ends = await bench.create(['sh', '-c', `${untilAway}; exit 5`], {}, { Binds }, 'ends');
+  const goes = await bench.create(['sh', '-c', untilAway], {}, { Binds, AutoRemove: true }, 'goes');
   for (const id of [stays, ends, goes]) await bench.engine.containers.start(id);
   const { Id: execId } = await bench.engine.execs.create(stays, execConfig(['sh', '-c', 'sleep 1; exit 9']));
   await bench.engine.execs.startDetached(execId);
@@ -130,6 +134,7 @@ test('containers run on while the engine is away, and are taken over by the next
   await bench.engine.containers.pause(frozen);
   const { State: before } = await bench.engine.containers.inspect(stays, { size: false });
   await bench.close();
+  mkdirSync(join(flag, 'away'));
   for (const id of [ends, goes]) await fileExists(join(bench.root, 'run/containers', id), 'exit');
 
   const { containers, execs, events } = await bench.open();
