@@ -6,7 +6,15 @@ export type Shaped = {
 };
 
 /** Headers that say something about the transfer or the server only. */
-const ownHeaders = new Set(['date', 'content-length', 'transfer-encoding', 'server', 'connection', 'gantry-hint']);
+const ownHeaders = new Set([
+  'date',
+  'content-length',
+  'transfer-encoding',
+  'server',
+  'connection',
+  'gantry-hint',
+  'gantry-version',
+]);
 
 /**
  * What differs between two answers: status, headers, messages of errors, and the keys and types of documents.

@@ -37,6 +37,7 @@ test('a ping tells what dockerd tells, with a body for GET and none for HEAD', a
     assert.equal(answer.headers.pragma, 'no-cache');
     assert.equal(answer.headers.server, 'Docker/28.5.2 (linux)');
     assert.equal(answer.headers.swarm, 'inactive');
+    assert.equal(answer.headers['gantry-version'], '1.2.3');
     assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8');
   }
 });

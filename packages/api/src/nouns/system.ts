@@ -17,8 +17,9 @@ export const systemRoutes: readonly Route[] = [
   post('/auth', auth),
 ];
 
-function ping(call: Call): void {
+async function ping(call: Call): Promise<void> {
   const body = call.request.method === 'HEAD' ? '' : 'OK';
+  const { Version } = await call.engine.system.version();
   writeHead(call.response, 200, [
     ['Builder-Version', '2'],
     ['Cache-Control', 'no-cache, no-store, must-revalidate'],
@@ -26,6 +27,8 @@ function ping(call: Call): void {
     ['Swarm', 'inactive'],
     ['Content-Length', String(body.length)],
     ['Content-Type', 'text/plain; charset=utf-8'],
+    // Our own: a newer command line says when its engine is older.
+    ['Gantry-Version', String(Version)],
   ]);
   call.response.end(body);
 }

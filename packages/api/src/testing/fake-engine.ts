@@ -9,10 +9,11 @@ type Nouns = {
 
 /** An engine for tests of routing and forms: it does what `verbs` says, and finds nothing otherwise. */
 export function fakeEngine(verbs: Nouns = {}): Engine {
+  const given = { ...verbs, system: { version: async () => ({ Version: '1.2.3' }), ...verbs.system } };
   const missing = (noun: string) =>
-    new Proxy(verbs[noun as keyof Nouns] ?? {}, {
-      get: (given, verb) =>
-        Reflect.get(given, verb) ??
+    new Proxy(given[noun as keyof Nouns] ?? {}, {
+      get: (known, verb) =>
+        Reflect.get(known, verb) ??
         (async (ref: unknown) => {
           throw notFound(`No such ${noun.replace(/s$/, '')}: ${ref}`);
         }),
