@@ -111,6 +111,12 @@ export interface Images {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Pushes one tag, or all tags of the repository without one. A reference that cannot be read is refused before any progress. */
+  push(
+    reference: { image: string; tag: string; platform: string | undefined; authorization: unknown },
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<void>;
   load(
     archive: Readable,
     options: { quiet: boolean; platform: string | undefined },

@@ -48,6 +48,18 @@ export function imagesOf(context: EngineContext): Images {
         },
         signal,
       ),
+    push: ({ image, tag, platform, authorization }, progress, signal) =>
+      jobs.run(
+        'image.push',
+        image,
+        async () => {
+          const parsed = parseReference(image);
+          const reference = familiarReference(tag === '' ? parsed : withTag(parsed, tag));
+          await store.push(reference, { platform, authorization }, progress, signal);
+          context.events.publish('image', 'push', reference, { name: familiarName(parsed) });
+        },
+        signal,
+      ),
     load: (archive, _options, progress, signal) =>
       jobs.run(
         'image.load',

@@ -91,6 +91,13 @@ export interface ImageStore extends AsyncDisposable {
     progress: TransferProgress,
     signal: AbortSignal,
   ): Promise<StoredImage>;
+  /** Pushes one tag, or every tag of a repository when `reference` has none. */
+  push(
+    reference: string,
+    options: { readonly platform: string | undefined; readonly authorization: unknown },
+    progress: TransferProgress,
+    signal: AbortSignal,
+  ): Promise<void>;
   load(archive: Readable, progress: TransferProgress, signal: AbortSignal): Promise<readonly string[]>;
   import(
     source: Readable,

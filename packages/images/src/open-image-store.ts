@@ -25,6 +25,8 @@ export type ImageStoreOptions = {
   readonly registries?: { readonly insecure: readonly string[]; readonly mirrors: readonly string[] };
   /** Layers of one pull that are fetched at the same time; 3 when not given. */
   readonly maxConcurrentDownloads?: number;
+  /** Layers of one push that are sent at the same time; 5 when not given. */
+  readonly maxConcurrentUploads?: number;
 };
 
 const THREADS = 4;
@@ -66,6 +68,13 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
         const { pullImage } = await import('./pull/pull.ts');
         return pullImage(context, reference, pullOptions, tell, shared);
       }),
+    push: async (reference, pushOptions, progress, signal) => {
+      const { pushImages } = await import('./push/push.ts');
+      const maxConcurrentUploads = options.maxConcurrentUploads ?? 5;
+      // A worker stays free for everybody else.
+      const pushContext = { ...context, maxConcurrentUploads: Math.min(maxConcurrentUploads, THREADS - 1) };
+      await pushImages(pushContext, reference, pushOptions, progress, signal);
+    },
     load: (archive, progress, signal) => loadImages(images, archive, progress, signal),
     import: (source, importOptions, signal) => importImage(images, source, importOptions, signal),
     save: async (refs, signal) => saveImages(images, refs, signal),

@@ -116,8 +116,10 @@ async function removeImage(call: Call): Promise<void> {
 }
 
 async function push(call: Call): Promise<void> {
-  await call.engine.images.inspect(param(call, 'name'));
-  throw notImplemented('pushing an image is not built yet');
+  const { query, version } = call;
+  const platform = version >= 46 ? platformOf(query.get('platform')) : undefined;
+  const request = { image: param(call, 'name'), tag: query.get('tag'), platform, authorization: authorization(call) };
+  await streamProgress(call, progress => call.engine.images.push(request, progress, call.signal));
 }
 
 function search(call: Call): void {

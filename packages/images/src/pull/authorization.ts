@@ -55,14 +55,15 @@ const MAX_TOKEN_ANSWER = 1024 * 1024;
 export class Authorizer {
   readonly #http: HttpClient;
   readonly #credentials: Credentials;
-  readonly #scope: string;
+  readonly #scopes: readonly string[];
   #header: string | undefined;
   #validUntilMs = Number.POSITIVE_INFINITY;
 
-  constructor(http: HttpClient, credentials: Credentials, scope: string) {
+  /** @param scopes what a token is asked for; none for a mere login */
+  constructor(http: HttpClient, credentials: Credentials, scopes: readonly string[]) {
     this.#http = http;
     this.#credentials = credentials;
-    this.#scope = scope;
+    this.#scopes = scopes;
     if (credentials.registryToken !== undefined) this.#header = `Bearer ${credentials.registryToken}`;
   }
 
@@ -104,14 +105,14 @@ export class Authorizer {
         grant_type: 'refresh_token',
         refresh_token: identityToken,
         client_id: 'docker',
-        scope: this.#scope,
+        scope: this.#scopes.join(' '),
       });
       if (service !== undefined) form.set('service', service);
       headers['Content-Type'] = 'application/x-www-form-urlencoded';
       body = form.toString();
     } else {
       if (service !== undefined) url.searchParams.set('service', service);
-      url.searchParams.append('scope', this.#scope);
+      for (const scope of this.#scopes) url.searchParams.append('scope', scope);
       if (username !== undefined) {
         url.searchParams.set('account', username);
         headers.Authorization = basic(username, password ?? '');

@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net';
 import type { Reference } from '@gantry/oci';
+import { readCertificates, type TlsFiles } from './certificates.ts';
 
 /** One place where a repository may be fetched from. */
 export type Endpoint = {
@@ -7,6 +8,8 @@ export type Endpoint = {
   readonly url: URL;
   readonly verifyCertificates: boolean;
   readonly isMirror: boolean;
+  /** Certificates of certs.d for its host. */
+  readonly tls?: TlsFiles | undefined;
 };
 
 export type RegistryOptions = { readonly insecure: readonly string[]; readonly mirrors: readonly string[] };
@@ -30,6 +33,12 @@ export function endpointsOf({ domain }: Reference, { insecure, mirrors }: Regist
   }
   if (!isInsecure(domain, insecure)) return [at(`https://${domain}`, true)];
   return [at(`https://${domain}`, false), at(`http://${domain}`, false)];
+}
+
+/** An endpoint with the certificates that the machine has for it. */
+export async function withCertificates(endpoint: Endpoint): Promise<Endpoint> {
+  if (endpoint.url.protocol !== 'https:') return endpoint;
+  return { ...endpoint, tls: await readCertificates(endpoint.url.host) };
 }
 
 /** Tells whether a registry host (with port) is on the loopback, or listed: by name, name and port, or network. */

@@ -1,15 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import type { Agent as HttpsAgent } from 'node:https';
-import { cancelled, messageOf, systemError } from '@gantry/errors';
+import { pipeline } from 'node:stream/promises';
+import { cancelled, isGantryError, messageOf, systemError } from '@gantry/errors';
+import type { TlsFiles } from './certificates.ts';
 
 // Not imported: an import of node:http evaluates its lazy exports, and so loads Node's fetch (13 MB) too.
 const { Agent: HttpAgent, request: httpRequest } = process.getBuiltinModule('node:http');
 const https = process.getBuiltinModule('node:https');
 
 export type HttpRequest = {
-  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** A stream is read once: an answer that redirects is given back as it is. */
+  readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
 };
 
@@ -27,6 +30,8 @@ export class ConnectionError extends Error {
 const CONNECT_MS = 30_000;
 /** No byte for this long, and the answer is given up. */
 const SILENCE_MS = 60_000;
+/** A registry may take its time to check and move a large blob after its last byte. */
+const UPLOAD_SILENCE_MS = 300_000;
 const MAX_REDIRECTS = 10;
 
 /** HTTP with connections kept open, redirects followed, and every wait bounded. */
@@ -35,9 +40,18 @@ export class HttpClient implements Disposable {
   readonly #https: HttpsAgent;
   readonly #userAgent: string;
 
-  constructor(options: { readonly verifyCertificates: boolean; readonly userAgent: string }) {
+  constructor(options: {
+    readonly verifyCertificates: boolean;
+    readonly userAgent: string;
+    readonly tls?: TlsFiles | undefined;
+  }) {
     this.#userAgent = options.userAgent;
-    this.#https = new https.Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: options.verifyCertificates });
+    this.#https = new https.Agent({
+      keepAlive: true,
+      maxSockets: 16,
+      rejectUnauthorized: options.verifyCertificates,
+      ...(options.tls ?? {}),
+    });
   }
 
   /** Sends a request; the answer's body is the caller's to read or destroy. @throws ConnectionError, cancelled */
@@ -49,6 +63,7 @@ export class HttpClient implements Disposable {
       const { statusCode = 0 } = answer;
       const { location } = answer.headers;
       if (statusCode < 301 || statusCode > 308 || statusCode === 304 || location === undefined) return answer;
+      if (isStream(request.body)) return answer;
       answer.resume();
       const next = new URL(location, target);
       if (next.protocol !== 'http:' && next.protocol !== 'https:') {
@@ -72,7 +87,8 @@ export class HttpClient implements Disposable {
       const make = isTls ? https.request : httpRequest;
       const agent = isTls ? this.#https : this.#http;
       const headers = { 'User-Agent': this.#userAgent, ...request.headers };
-      const sent = make(url, { method, agent, headers, signal, timeout: CONNECT_MS });
+      const streamed = isStream(body) ? body : undefined;
+      const sent = make(url, { method, agent, headers, signal, timeout: streamed ? UPLOAD_SILENCE_MS : CONNECT_MS });
       const giveUp = (): void => {
         sent.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' }));
       };
@@ -92,7 +108,20 @@ export class HttpClient implements Disposable {
           signal.aborted ? cancelled('the transfer was cancelled', { cause: error }) : connectionError(url, error),
         );
       });
-      sent.end(body);
+      if (!streamed) {
+        sent.end(body);
+        return;
+      }
+      // An upload may take long; only its connection may not.
+      sent.once('socket', socket => {
+        if (socket.connecting) socket.once(isTls ? 'secureConnect' : 'connect', () => clearTimeout(timer));
+        else clearTimeout(timer);
+      });
+      pipeline(streamed, sent).catch(error => {
+        // What the source says is the reason; what the connection says comes by its own event.
+        if (!sent.destroyed) sent.destroy(error);
+        reject(isGantryError(error) ? error : connectionError(url, error));
+      });
     });
   }
 
@@ -115,6 +144,10 @@ export async function readBody(answer: IncomingMessage, maxBytes: number, what: 
     parts.push(part);
   }
   return Buffer.concat(parts);
+}
+
+function isStream(body: HttpRequest['body']): body is AsyncIterable<Uint8Array> {
+  return typeof body === 'object' && Symbol.asyncIterator in body;
 }
 
 function withoutAuthorization(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -3,41 +3,9 @@ import type { Descriptor, Digest, Manifest } from '@gantry/oci';
 import { freeBytes } from '../archive/import.ts';
 import type { StoredImage, TransferProgress } from '../face.ts';
 import type { StagedLayer, WantedLayer } from '../store/layer-store.ts';
-import { progressBar } from './progress-bar.ts';
+import { LayerReport } from './layer-report.ts';
 import type { PullContext } from './pull.ts';
 import type { RegistryClient } from './registry-client.ts';
-
-const REPORT_MS = 100;
-
-/** The first 12 digits, by which a layer is named in messages. */
-const shortId = (digest: Digest): string => digest.slice(digest.indexOf(':') + 1).slice(0, 12);
-
-/** Says what happens to one layer, not more often than a terminal can show. */
-class LayerReport {
-  readonly #id: string;
-  readonly #total: number;
-  readonly #progress: TransferProgress;
-  #lastMs = 0;
-
-  constructor(layer: Descriptor, progress: TransferProgress) {
-    this.#id = shortId(layer.digest);
-    this.#total = layer.size;
-    this.#progress = progress;
-  }
-
-  say(status: string): void {
-    this.#progress({ status, progressDetail: {}, id: this.#id });
-  }
-
-  /** `always` for the last word. */
-  bytes(status: string, current: number, always = false): void {
-    const now = performance.now();
-    if (!always && now - this.#lastMs < REPORT_MS) return;
-    this.#lastMs = now;
-    const total = this.#total;
-    this.#progress({ status, progressDetail: { current, total }, progress: progressBar(current, total), id: this.#id });
-  }
-}
 
 /**
  * Brings the layers of an image that are missing to disk, several at a time: each streams from the network through its
@@ -64,7 +32,7 @@ export async function pullLayers(
   for (const [i, layer] of wanted.entries()) {
     const blob = layers[i];
     if (!blob) continue;
-    const report = new LayerReport(blob, progress);
+    const report = new LayerReport(blob.digest, blob.size, progress);
     const isThere = images.database.layer(layer.key) !== undefined;
     report.say(isThere || seen.has(layer.key) ? 'Already exists' : 'Pulling fs layer');
     if (!isThere && !seen.has(layer.key)) queue.push({ layer, blob, below: wanted[i - 1], report });

@@ -26,7 +26,7 @@ import type { StoredImage, TransferProgress } from '../face.ts';
 import type { ManifestRow } from '../store/database.ts';
 import type { ImageRepository } from '../store/image-repository.ts';
 import { readCredentials } from './authorization.ts';
-import { endpointsOf, type RegistryOptions } from './endpoints.ts';
+import { endpointsOf, type RegistryOptions, withCertificates } from './endpoints.ts';
 import { ConnectionError } from './http.ts';
 import { pullLayers } from './pull-layers.ts';
 import { type FetchedManifest, RegistryClient } from './registry-client.ts';
@@ -56,7 +56,7 @@ export async function pullImage(
   const credentials = readCredentials(options.authorization);
   const endpoints = endpointsOf(reference, context.registries);
   for (const [i, endpoint] of endpoints.entries()) {
-    using client = new RegistryClient(endpoint, reference, credentials);
+    using client = new RegistryClient(await withCertificates(endpoint), reference, credentials);
     try {
       return await pullFrom(context, client, reference, platform, options.platform !== undefined, progress, signal);
     } catch (error) {

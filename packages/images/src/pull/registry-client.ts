@@ -12,10 +12,11 @@ import {
   type Reference,
   withDigest,
 } from '@gantry/oci';
-import { Authorizer, type Credentials, readChallenges } from './authorization.ts';
+import type { Credentials } from './authorization.ts';
 import type { Endpoint } from './endpoints.ts';
-import { ConnectionError, HttpClient, type HttpRequest, readBody } from './http.ts';
+import { ConnectionError, type HttpRequest, readBody } from './http.ts';
 import { registryError } from './registry-error.ts';
+import { RegistrySession } from './registry-session.ts';
 
 export type FetchedManifest = {
   readonly bytes: Buffer;
@@ -23,23 +24,18 @@ export type FetchedManifest = {
   readonly contentType: string | undefined;
 };
 
-const USER_AGENT = 'gantry/0.1.0';
 const ATTEMPTS = 5;
 
 /** One repository at one endpoint, by the distribution protocol. @see OCI distribution-spec 1.1, "Pull" */
 export class RegistryClient implements Disposable {
   readonly endpoint: Endpoint;
   readonly #reference: Reference;
-  readonly #http: HttpClient;
-  readonly #authorizer: Authorizer;
+  readonly #session: RegistrySession;
 
   constructor(endpoint: Endpoint, reference: Reference, credentials: Credentials) {
     this.endpoint = endpoint;
     this.#reference = reference;
-    this.#http = new HttpClient({ verifyCertificates: endpoint.verifyCertificates, userAgent: USER_AGENT });
-    // What a user typed for a registry is not for its mirrors.
-    const own = endpoint.isMirror ? {} : credentials;
-    this.#authorizer = new Authorizer(this.#http, own, `repository:${reference.path}:pull`);
+    this.#session = new RegistrySession(endpoint, credentials, [`repository:${reference.path}:pull`]);
   }
 
   #url(rest: string): URL {
@@ -68,6 +64,13 @@ export class RegistryClient implements Disposable {
       });
     }
     return { bytes, digest, contentType: answer.headers['content-type'] };
+  }
+
+  /** Tells whether the repository has a blob. */
+  async hasBlob(digest: Digest, signal: AbortSignal): Promise<boolean> {
+    const answer = await this.#ask(this.#url(`blobs/${digest}`), { method: 'HEAD', signal });
+    answer.resume();
+    return answer.statusCode === 200;
   }
 
   /** A small blob, checked against its descriptor. */
@@ -132,27 +135,12 @@ export class RegistryClient implements Disposable {
     }
   }
 
-  /** Sends a request with what authorization there is, and once more when the registry asks for another. */
-  async #ask(url: URL, request: HttpRequest): Promise<IncomingMessage> {
-    for (let round = 0; ; round++) {
-      const { header } = this.#authorizer;
-      const headers = { ...request.headers, ...(header === undefined ? {} : { Authorization: header }) };
-      const answer = await this.#http.send(url, { ...request, headers });
-      if (answer.statusCode !== 401 || round >= 2) return answer;
-      const challenges = readChallenges(answer.headers['www-authenticate']);
-      if (!challenges.some(({ scheme }) => scheme === 'bearer' || scheme === 'basic')) return answer;
-      if (header !== undefined && round > 0) return answer;
-      if (!(await this.#authorizer.answer(challenges, request.signal))) {
-        answer.resume();
-        const verb = request.method === 'HEAD' ? 'Head' : 'Get';
-        throw systemError(`${verb} "${url.href}": no basic auth credentials`, { hint: `log in to ${url.host} first` });
-      }
-      answer.resume();
-    }
+  #ask(url: URL, request: HttpRequest): Promise<IncomingMessage> {
+    return this.#session.ask(url, request);
   }
 
   [Symbol.dispose](): void {
-    this.#http[Symbol.dispose]();
+    this.#session[Symbol.dispose]();
   }
 }
 

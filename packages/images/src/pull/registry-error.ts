@@ -11,12 +11,22 @@ const MAX_MESSAGE = 1000;
  * for what is not there the reference.
  * @see OCI distribution-spec, "Error Codes"
  */
-export async function registryError(answer: IncomingMessage, url: URL, reference: Reference): Promise<GantryError> {
+export async function registryError(
+  answer: IncomingMessage,
+  url: URL,
+  reference: Reference,
+  action: 'pull' | 'push' = 'pull',
+  method = 'GET',
+): Promise<GantryError> {
   const status = answer.statusCode ?? 0;
   const body = await readBody(answer, MAX_ERROR_BODY, 'the error').catch(() => Buffer.alloc(0));
   const { code, message } = firstError(body) ?? { code: fallbackCode(status), message: '' };
   const text = `${words(code)}: ${message === '' ? defaultMessage(code) : message}`;
   const name = familiarName(reference);
+  if (action === 'push' && code !== '') {
+    const hint = `log in to ${url.host} with an account that may push ${name}`;
+    return systemError(text, code === 'DENIED' || code === 'UNAUTHORIZED' ? { hint } : {});
+  }
   switch (code) {
     case 'DENIED':
       return notFound(
@@ -38,7 +48,7 @@ export async function registryError(answer: IncomingMessage, url: URL, reference
             hint: `asked ${url.href}`,
           })
         : systemError(
-            `unexpected status from GET request to ${url.href}: ${status} ${answer.statusMessage ?? ''}`.trim(),
+            `unexpected status from ${method} request to ${url.href}: ${status} ${answer.statusMessage ?? ''}`.trim(),
           );
     default:
       return systemError(text);

@@ -198,6 +198,18 @@ export class ImageDatabase {
       .run(blob.diffId, blob.digest, blob.mediaType, blob.sizeBytes, blob.repository);
   }
 
+  /** The blobs that a layer is known to be, wherever. */
+  blobsOf(diffId: string): BlobRow[] {
+    const rows = this.#store.statement('SELECT * FROM layer_blobs WHERE diff_id = ?').all(diffId);
+    return rows.map(row => ({
+      diffId: text(row.diff_id),
+      digest: text(row.digest),
+      mediaType: text(row.media_type),
+      sizeBytes: number(row.size_bytes),
+      repository: text(row.repository),
+    }));
+  }
+
   /** The diff id that a blob unpacked to when it was pulled before. */
   diffIdOfBlob(digest: string): string | undefined {
     const row = this.#store.statement('SELECT diff_id FROM layer_blobs WHERE digest = ? LIMIT 1').get(digest);

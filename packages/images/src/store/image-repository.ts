@@ -167,6 +167,22 @@ export class ImageRepository {
     return this.byId(id);
   }
 
+  /** Notes what a registry has of an image since a push. Nothing when the image was removed meanwhile. */
+  async notePushed(
+    imageId: string,
+    name: Reference,
+    manifest: ManifestRow & { readonly bytes: Uint8Array },
+    blobs: readonly BlobRow[],
+  ): Promise<void> {
+    await this.blobs.write(manifest.bytes);
+    await this.database.write(() => {
+      if (!this.database.image(imageId)) return;
+      this.#putName(imageId, name);
+      this.database.putManifest(imageId, manifest);
+      for (const blob of blobs) this.database.putBlob(blob);
+    });
+  }
+
   #putName(imageId: string, reference: Reference): void {
     const kind = reference.digest === undefined ? 'tag' : 'digest';
     this.database.putName({ name: formatReference(reference), kind, imageId });

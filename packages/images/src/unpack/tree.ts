@@ -19,8 +19,12 @@ export class Tree implements Disposable {
   readonly root: number;
   readonly #open = new Map<LayerPath, number>();
 
-  constructor(path: string) {
-    this.root = file.openAt(file.AT_FDCWD, file.byteString(path), DIRECTORY | file.O_NOFOLLOW);
+  /** @param root a path, or the descriptor of a directory, which stays the caller's */
+  constructor(root: string | number) {
+    this.root =
+      typeof root === 'number'
+        ? file.openAt(root, '.', DIRECTORY)
+        : file.openAt(file.AT_FDCWD, file.byteString(root), DIRECTORY | file.O_NOFOLLOW);
   }
 
   /** A descriptor (O_PATH) of a directory, valid until the next call; undefined when there is none. */

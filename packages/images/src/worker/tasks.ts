@@ -9,6 +9,9 @@ export type UnpackedLayer = TakenLayer & {
   readonly blobBytes: number;
 };
 
+/** Digest and length of what a compression wrote. */
+export type CompressedLayer = { readonly digest: string; readonly sizeBytes: number };
+
 /** A regular member of an image archive. */
 export type ArchiveMember =
   /** Small, kept in memory. */
@@ -60,6 +63,8 @@ export type Tasks =
     >
   /** Writes an image archive to the task's output. */
   | TaskOf<'save', { readonly members: readonly SaveMember[] }, undefined>
+  /** Writes a layer's archive to the task's output, compressed with gzip; told as used is what went into it. */
+  | TaskOf<'compress', { readonly directory: string; readonly diffId: string }, CompressedLayer>
   | TaskOf<'copy', { readonly from: string; readonly to: string }, undefined>
   | TaskOf<'remove', { readonly paths: readonly string[] }, undefined>
   /** Apparent size of a tree, files once. */

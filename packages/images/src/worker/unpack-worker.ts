@@ -2,6 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { isGantryError, messageOf } from '@gantry/errors';
 import { SystemCallError } from '@gantry/linux';
 import { archiveTask } from './archive-task.ts';
+import { compressTask } from './compress-task.ts';
 import { TaskInput } from './input.ts';
 import { saveArchive } from './save-task.ts';
 import { type FromWorker, type Task, type ToWorker, WINDOW, type WireError } from './tasks.ts';
@@ -53,6 +54,11 @@ async function run(task: Task, from: TaskInput): Promise<unknown> {
       return await archiveTask(task, from);
     case 'save':
       return await output(saveArchive(task.members), from);
+    case 'compress': {
+      const compressed = compressTask(task, bytes => send({ type: 'used', bytes }));
+      await output(compressed.pieces, from);
+      return compressed.result();
+    }
     case 'copy':
       return copyTask(task.from, task.to);
     case 'remove':

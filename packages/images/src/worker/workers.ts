@@ -171,7 +171,12 @@ export class Workers implements AsyncDisposable {
   }
 
   /** Runs a task whose output is read as a stream; destroying the stream ends the task. */
-  stream<K extends TaskKind>(task: Extract<Task, { kind: K }>, signal: AbortSignal): Readable {
+  stream<K extends TaskKind>(
+    task: Extract<Task, { kind: K }>,
+    signal: AbortSignal,
+    /** `onResult` is called before the stream ends. */
+    on: { readonly onUsed?: (bytes: number) => void; readonly onResult?: (result: ResultOf<K>) => void } = {},
+  ): Readable {
     const ended = new AbortController();
     const chunks: { bytes: Uint8Array; taken: () => void }[] = [];
     let wanted = false;
@@ -199,11 +204,13 @@ export class Workers implements AsyncDisposable {
         callback(error);
       },
     });
-    this.run(task, { signal: AbortSignal.any([signal, ended.signal]) }, (bytes, thread) => {
+    const options = { signal: AbortSignal.any([signal, ended.signal]), ...(on.onUsed ? { onUsed: on.onUsed } : {}) };
+    this.run(task, options, (bytes, thread) => {
       chunks.push({ bytes, taken: () => thread.taken() });
       pump();
     }).then(
-      () => {
+      result => {
+        on.onResult?.(result);
         finished = true;
         pump();
       },
