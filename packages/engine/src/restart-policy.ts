@@ -21,6 +21,10 @@ export class RestartDecider {
     this.#cancelled = true;
   }
 
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
   /** The delay before the next start, or undefined to stay down. */
   next(
     policy: RestartPolicy,

@@ -39,6 +39,8 @@ export function sendSignal(context: EngineContext, container: Container, signal:
     if (stops) container.decider.cancel();
     if (context.phase === 'open') facts.manuallyStopped = true;
     if (state.status === 'restarting') {
+      // Its delay may be over, and its start wait for our lock.
+      container.decider.cancel();
       state.cancel();
       return;
     }
@@ -65,8 +67,9 @@ export function sendSignal(context: EngineContext, container: Container, signal:
 /** Kills the container and waits until its exit is recorded. @throws conflict when it does not run */
 export async function killContainer(context: EngineContext, container: Container): Promise<void> {
   if (!container.isUp) throw notRunning(container);
-  const { run } = container;
   await sendSignal(context, container, SIGKILL);
+  // The run that got the signal: the one from before may have ended, and its policy started the next.
+  const { run } = container;
   if (!run || (await timeout(run.ended, KILL_WAIT_MS))) return;
   await cgroup.killAll(context.options.cgroup, run.facts.cgroupPath);
   if (!(await timeout(run.ended, 2000))) {

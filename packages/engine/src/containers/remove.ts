@@ -23,11 +23,18 @@ export function removeContainer(
     if (container.removalBegan) throw conflict(`removal of container ${ref} is already in progress`);
     container.removalBegan = true;
     try {
-      if (container.isUp) {
-        if (!force) throw stillUp(container);
-        await job.span('kill', () => killContainer(context, container)).catch(ignoreNotRunning);
+      // A start that was under way when the removal began ends first; none begins after it.
+      for (let removed = false; !removed; ) {
+        if (container.isUp) {
+          if (!force) throw stillUp(container);
+          await job.span('kill', () => killContainer(context, container)).catch(ignoreNotRunning);
+        }
+        removed = await container.lock.run(async () => {
+          if (container.isUp) return false;
+          await job.span('remove', () => removeLocked(context, container, volumes));
+          return true;
+        });
       }
-      await container.lock.run(() => job.span('remove', () => removeLocked(context, container, volumes)));
     } catch (error) {
       container.removalBegan = false;
       const kind = isGantryError(error) ? error.kind : 'system';

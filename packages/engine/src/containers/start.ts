@@ -52,6 +52,8 @@ export async function startLocked(
 ): Promise<void> {
   const failure = await container.lock.run(async () => {
     if (container.run || (byPerson && container.isUp)) return undefined;
+    // Someone stopped it while this start by its policy waited for the lock.
+    if (!byPerson && container.decider.cancelled) return undefined;
     throwIfDoomed(container);
     if (byPerson) {
       container.decider = new RestartDecider();

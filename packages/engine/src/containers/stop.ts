@@ -31,7 +31,6 @@ export async function stopRunning(context: EngineContext, container: Container, 
   const { config } = container.document;
   const signal = parseSignal(options.signal || config.StopSignal || 'TERM');
   const seconds = options.timeoutSeconds ?? config.StopTimeout ?? DEFAULT_TIMEOUT_SECONDS;
-  const { run } = container;
   let waitMs = seconds < 0 ? undefined : seconds * 1000;
   try {
     await sendSignal(context, container, signal);
@@ -40,6 +39,8 @@ export async function stopRunning(context: EngineContext, container: Container, 
   } catch {
     waitMs = waitMs === undefined ? undefined : 2000;
   }
+  // Looked at only now: its policy may have started it again before the signal, which then reached the new run.
+  const { run } = container;
   if (run && !(await timeout(run.ended, waitMs)) && container.run === run) await killContainer(context, container);
   context.containerEvent(container, 'stop');
 }
