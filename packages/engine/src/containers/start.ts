@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { conflict, GantryError, messageOf, notModified } from '@gantry/errors';
 import { CleanupStack, type Job } from '@gantry/jobs';
 import { cgroup } from '@gantry/linux';
@@ -93,6 +93,9 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   ]);
   using descriptors = new DisposableStack();
   if (root.status === 'fulfilled') descriptors.defer(() => closeDescriptor(root.value));
+  if (directory.status === 'fulfilled') {
+    undo.push('remove the run directory', () => rm(runDir, { recursive: true, force: true }));
+  }
   if (network.status === 'fulfilled') {
     undo.push('give the network back', () => detachNetworks(context, container, network.value));
   }
@@ -109,7 +112,11 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   };
   facts.networkIds = Object.fromEntries(network.value.networks.map(({ name, id }) => [name, id]));
   const { run } = facts;
-  undo.push('remove the cgroup', () => cgroup.removeCgroup(options.cgroup, run.cgroupPath));
+  undo.push('remove the cgroup', async () => {
+    // A shim that was killed in the middle of the launch cannot end what it had cloned.
+    await cgroup.killAll(options.cgroup, run.cgroupPath);
+    await cgroup.removeCgroup(options.cgroup, run.cgroupPath);
+  });
   undo.push('unmount', () => unmount(context, run.hostMounts));
   // An engine that is killed right after the launch must know whose the addresses are.
   const intention = context.storage.saveFacts(container);
