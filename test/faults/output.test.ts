@@ -71,7 +71,11 @@ describe('output without end', { skip: rootOnly }, () => {
     });
   }
 
-  const flood = ['sh', '-c', 'while [ ! -e /go ]; do sleep 0.02; done; i=0; while dd if=/dev/zero bs=1048576 count=1 2>/dev/null; do i=$((i+1)); echo $i >/count; done'];
+  const flood = [
+    'sh',
+    '-c',
+    'while [ ! -e /go ]; do sleep 0.02; done; i=0; while dd if=/dev/zero bs=1048576 count=1 2>/dev/null; do i=$((i+1)); echo $i >/count; done',
+  ];
   const startFlood = async (name: string): Promise<void> => {
     await daemon.docker('run', '-d', '--log-driver', 'none', '--name', name, 'busybox', ...flood);
   };
@@ -93,7 +97,11 @@ describe('output without end', { skip: rootOnly }, () => {
       });
       assert.ok((await count('still')) < 20, 'at most the buffers were filled');
       assert.equal((await daemon.docker('run', '--rm', 'busybox', 'echo', 'other')).stdout, 'other\n');
-      assert.equal((await daemon.docker('exec', 'still', 'echo', 'exec')).stdout, 'exec\n', 'execs of it have their own way');
+      assert.equal(
+        (await daemon.docker('exec', 'still', 'echo', 'exec')).stdout,
+        'exec\n',
+        'execs of it have their own way',
+      );
     });
     assertFlat(grown);
     const stuck = await count('still');
@@ -119,12 +127,19 @@ describe('output without end', { skip: rootOnly }, () => {
     await daemon.docker('run', '-d', '--name', 'host', 'busybox', 'sleep', '1000');
     const shim = await shimOf('host');
     const { body } = await daemon.api('POST', '/containers/host/exec', {
-      Cmd: ['sh', '-c', 'i=0; while dd if=/dev/zero bs=1048576 count=1 2>/dev/null; do i=$((i+1)); echo $i >/count; done'],
+      Cmd: [
+        'sh',
+        '-c',
+        'i=0; while dd if=/dev/zero bs=1048576 count=1 2>/dev/null; do i=$((i+1)); echo $i >/count; done',
+      ],
       AttachStdout: true,
     });
     const { Id } = JSON.parse(body) as { Id: string };
     const grown = await growth(shim, async () => {
-      const socket = await open(daemon.socket, request('POST', `/exec/${Id}/start`, '{"Detach":false,"Tty":false}', upgrade));
+      const socket = await open(
+        daemon.socket,
+        request('POST', `/exec/${Id}/start`, '{"Detach":false,"Tty":false}', upgrade),
+      );
       socket.pause();
       await delay(700);
       const stuck = await count('host');
@@ -136,7 +151,19 @@ describe('output without end', { skip: rootOnly }, () => {
   });
 
   test('readers of a log that do not read cost nothing, and the container writes on', async () => {
-    await daemon.docker('run', '-d', '--name', 'logger', '--log-opt', 'max-size=5m', '--log-opt', 'max-file=2', 'busybox', 'yes', 'x'.repeat(200));
+    await daemon.docker(
+      'run',
+      '-d',
+      '--name',
+      'logger',
+      '--log-opt',
+      'max-size=5m',
+      '--log-opt',
+      'max-file=2',
+      'busybox',
+      'yes',
+      'x'.repeat(200),
+    );
     const shim = await shimOf('logger');
     const path = await inspect('logger', '{{.LogPath}}');
     // Its first lines warm the daemon's decoder up.
@@ -160,7 +187,19 @@ describe('output without end', { skip: rootOnly }, () => {
   });
 
   test('a flood into a log takes no more disk than max-size times max-file', async () => {
-    await daemon.docker('run', '-d', '--name', 'bounded', '--log-opt', 'max-size=1m', '--log-opt', 'max-file=3', 'busybox', 'yes', 'y'.repeat(100));
+    await daemon.docker(
+      'run',
+      '-d',
+      '--name',
+      'bounded',
+      '--log-opt',
+      'max-size=1m',
+      '--log-opt',
+      'max-file=3',
+      'busybox',
+      'yes',
+      'y'.repeat(100),
+    );
     const path = await inspect('bounded', '{{.LogPath}}');
     const size = (): number =>
       readdirSync(dirname(path))
@@ -185,11 +224,22 @@ describe('output without end', { skip: rootOnly }, () => {
     assert.ok(most < 3.6 * 1e6 + 512 * 1024, `${most} bytes of log`);
     const lines = (await daemon.docker('logs', '--tail', '1000', 'bounded')).stdout.trim().split('\n');
     assert.equal(lines.length, 1000);
-    assert.ok(lines.every(line => line === 'y'.repeat(100)), 'every line is whole');
+    assert.ok(
+      lines.every(line => line === 'y'.repeat(100)),
+      'every line is whole',
+    );
   });
 
   test('lines without end and garbage are logged in pieces', async () => {
-    await daemon.docker('run', '--name', 'garbage', 'busybox', 'sh', '-c', 'head -c 300000 /dev/zero | tr "\\0" z; head -c 300000 /dev/urandom; echo; echo end');
+    await daemon.docker(
+      'run',
+      '--name',
+      'garbage',
+      'busybox',
+      'sh',
+      '-c',
+      'head -c 300000 /dev/zero | tr "\\0" z; head -c 300000 /dev/urandom; echo; echo end',
+    );
     const { stdout } = await daemon.docker('logs', 'garbage');
     assert.match(stdout, /^z{300000}/);
     assert.match(stdout, /end\n$/);
