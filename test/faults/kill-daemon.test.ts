@@ -8,9 +8,11 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
+import { open, request, until } from '../harness/raw.ts';
 import { rootOnly } from '../harness/skip.ts';
 
 const rounds = process.env.CI ? 200 : 25;
+const floodRounds = process.env.CI ? 40 : 8;
 
 type Listed = { readonly Id: string; readonly Names: string[]; readonly State: string };
 
@@ -154,4 +156,88 @@ describe('kill -9 of the daemon', { skip: rootOnly }, () => {
       }
     }
   });
+
+  test(`containers that are attached and write at full speed, or are being removed, do not notice in ${floodRounds} rounds`, async context => {
+    const seed = Number(process.env.GANTRY_SEED ?? Date.now() % 1_000_000);
+    context.diagnostic(`GANTRY_SEED=${seed}`);
+    const random = randomOf(seed);
+    const count = 'i=0; while :; do echo $i; i=$((i+1)); done';
+    const limits = ['--log-opt', 'max-size=2m', '--log-opt', 'max-file=3'];
+    await daemon.docker('create', '--name', 'flood', ...limits, 'busybox', 'sh', '-c', count);
+    const socket = await open(
+      daemon.socket,
+      request('POST', '/containers/flood/attach?stream=1&stdout=1', undefined, ['Upgrade: tcp', 'Connection: Upgrade']),
+    );
+    const counter = new FrameCounter();
+    let closed = false;
+    socket.on('data', chunk => counter.take(chunk));
+    socket.on('close', () => {
+      closed = true;
+    });
+    assert.equal((await daemon.api('POST', '/containers/flood/start')).status, 204);
+
+    for (let round = 0; round < floodRounds; round++) {
+      const name = `gone${round}`;
+      await daemon.docker('run', '-d', '--name', name, 'busybox', 'sh', '-c', count);
+      const removed = daemon.api('DELETE', `/containers/${name}?force=1`).catch(() => undefined);
+      const followed = open(daemon.socket, request('GET', '/containers/flood/logs?stdout=1&follow=1'), false);
+      await delay(random() * 40);
+      await daemon.end('SIGKILL');
+      const answer = await removed;
+      (await followed.catch(() => undefined))?.destroy();
+      const before = counter.next;
+      await daemon.start();
+      const when = `round ${round}, seed ${seed}`;
+      await until(() => (counter.next > before ? undefined : `${when}: the attached client hears no more`));
+      assert.equal(counter.gap, undefined, when);
+      assert.equal(closed, false, `${when}: the attachment ended`);
+      const left = await daemon.api('GET', `/containers/${name}/json`);
+      if (answer?.status === 204) assert.equal(left.status, 404, `${when}: ${name} was removed and is back`);
+      if (left.status === 200) assert.equal((await daemon.api('DELETE', `/containers/${name}?force=1`)).status, 204);
+    }
+
+    await daemon.docker('pause', 'flood');
+    const lines = (await daemon.docker('logs', 'flood')).stdout.trim().split('\n').map(Number);
+    const [first = 0] = lines;
+    assert.ok(lines.length > 1000);
+    assert.deepEqual(
+      lines.findIndex((line, index) => line !== first + index),
+      -1,
+      'what the log keeps has no gap',
+    );
+    await daemon.docker('unpause', 'flood');
+    socket.destroy();
+    assert.equal((await daemon.api('DELETE', '/containers/flood?force=1')).status, 204);
+  });
 });
+
+/** Reads Docker's stream frames whose lines are 0, 1, 2 and so on, in whatever pieces they come. */
+class FrameCounter {
+  /** The number that comes next. */
+  next = 0;
+  /** The first line that was not the one expected. */
+  gap: string | undefined;
+  #rest = Buffer.alloc(0);
+  #line = '';
+
+  take(chunk: Buffer): void {
+    const bytes = Buffer.concat([this.#rest, chunk]);
+    let at = 0;
+    while (bytes.length - at >= 8) {
+      const size = bytes.readUInt32BE(at + 4);
+      if (bytes.length - at < 8 + size) break;
+      this.#text(bytes.toString('latin1', at + 8, at + 8 + size));
+      at += 8 + size;
+    }
+    this.#rest = bytes.subarray(at);
+  }
+
+  #text(text: string): void {
+    const lines = (this.#line + text).split('\n');
+    this.#line = lines.pop() ?? '';
+    for (const line of lines) {
+      if (line !== String(this.next)) this.gap ??= `${line} where ${this.next} was expected`;
+      this.next++;
+    }
+  }
+}
