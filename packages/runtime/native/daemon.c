@@ -87,6 +87,31 @@ static int attach_from_daemon(struct process *p, int fds[2]) {
   return error;
 }
 
+static int send_held(int socket, uint32_t what) {
+  if (what == 0) return shim.root < 0 ? -ENOENT : send_fd(socket, "r", 1, shim.root);
+  for (struct held_socket *held = shim.held; held; held = held->next)
+    if (held->inside && held->source.fd >= 0 && held->protocol == (int)what - 1)
+      return send_fd(socket, "r", 1, held->source.fd);
+  return -ENOENT;
+}
+
+// More sockets to hold, for a container that runs.
+static int hold_from_daemon(int fd) {
+  struct request request;
+  struct executor executor;
+  uint32_t failed;
+  if (!shim.init || shim.init->exited) return -ESRCH;
+  int error = map_request(fd, &request);
+  if (error) return error;
+  executor_init(&executor);
+  executor.hold = hold_socket;
+  executor.child = shim.init->pid;
+  error = request.kind == REQUEST_RUN ? run_section(&executor, &request.prepare, &failed) : -EBADMSG;
+  executor_close(&executor);
+  unmap_request(&request);
+  return error;
+}
+
 static void handle(struct daemon_connection *d, const struct message *head, const uint8_t *body, int *fds) {
   if (head->type == MESSAGE_EXEC) {
     exec_start(d, head->request, fds, head->fds);
@@ -102,7 +127,8 @@ static void handle(struct daemon_connection *d, const struct message *head, cons
   else if (p && head->type == MESSAGE_RESIZE) error = resize_terminal(p, a, b);
   else if (p && head->type == MESSAGE_ATTACH && head->fds == 2) error = attach_from_daemon(p, fds);
   else if (p && head->type == MESSAGE_GETFD && head->fds == 1)
-    error = shim.root < 0 ? -ENOENT : send_fd(fds[0], "r", 1, shim.root);
+    error = send_held(fds[0], a);
+  else if (p && head->type == MESSAGE_HOLD && head->fds == 1) error = hold_from_daemon(fds[0]);
   for (uint32_t i = 0; i < head->fds; i++) close_fd(&fds[i]);
   uint32_t answer[2] = {error < 0 ? (uint32_t)-error : 0, 0};
   tell(d, MESSAGE_REPLY, head->request, answer, sizeof answer);

@@ -54,6 +54,7 @@ int hold_socket(void *context, int fd, const struct step *step) {
   }
   source_init(&held->source, fd, NULL);
   held->protocol = (int)step->n[0];
+  held->inside = step->n[3] != 0;
   if (step->s[1]) {
     strcpy(held->relay_text, step->s[1]);
     held->relay_address = held->relay_text;

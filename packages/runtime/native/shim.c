@@ -52,11 +52,12 @@ static void process_finish(struct process *p) {
     unlinkat(shim.run_dir, "shim.sock", 0);
     source_close(&shim.listener);
     relay_stop();
-    close_fd(&shim.root);
     shim.linger_ms = monotonic_ms();
   }
   attach_end_all(p);
   daemon_announce(p);
+  // The last reference to the root: its end waits for the upper file system's dirty pages, and nobody else should.
+  if (p == shim.init) close_fd(&shim.root);
 }
 
 void shim_exited(struct process *p) {
@@ -236,7 +237,6 @@ void shim_main(int connection, int *fds, uint32_t count) {
   shim.started_at_ms = realtime_ms();
   if (request.root_slot >= 0 && executor.slots[request.root_slot] >= 0)
     shim.root = take_fd(&executor.slots[request.root_slot]);
-  executor_close(&executor);
   source_close(&init->sync);
   init->starting = false;
   init->logged = log_active();
@@ -248,5 +248,7 @@ void shim_main(int connection, int *fds, uint32_t count) {
   daemon_add(connection);
   shim_started(init);
   relay_start();
+  // The daemon has heard by now: to close a socket of netfilter may take the kernel as long as the whole start.
+  executor_close(&executor);
   serve();
 }

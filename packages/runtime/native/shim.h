@@ -70,6 +70,8 @@ struct held_socket {
   struct source source;
   // 0 tcp, 1 udp, 2 sctp
   int protocol;
+  // In the container's namespace: kept for daemons to take.
+  bool inside;
   const char *relay_address;
   uint16_t relay_port;
   char relay_text[48];

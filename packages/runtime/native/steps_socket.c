@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -116,6 +117,20 @@ int step_netlink(struct executor *e, const struct step *s, uint32_t index) {
   return error;
 }
 
+// A socket of the child's network namespace; this process is single-threaded and back in its own when it is made.
+static int socket_inside(const struct executor *e, int family, int type, int protocol) {
+  char path[48];
+  snprintf(path, sizeof path, "/proc/%d/ns/net", (int)e->child);
+  CLOSED_AT_EXIT int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  CLOSED_AT_EXIT int inside = own < 0 || e->child <= 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+  if (inside < 0) return e->child <= 0 ? -EINVAL : -errno;
+  if (setns(inside, CLONE_NEWNET) < 0) return -errno;
+  int fd = socket(family, type, protocol), error = errno;
+  // Nothing may be done in the wrong namespace from here on.
+  if (setns(own, CLONE_NEWNET) < 0) _exit(125);
+  return fd < 0 ? -error : fd;
+}
+
 int step_host_socket(struct executor *e, const struct step *s) {
   if (!e->hold || !s->s[0]) return -EOPNOTSUPP;
   // 0 tcp, 1 udp, 2 sctp
@@ -138,8 +153,12 @@ int step_host_socket(struct executor *e, const struct step *s) {
   } else {
     return -EINVAL;
   }
-  CLOSED_AT_EXIT int fd = socket(address.any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
-  if (fd < 0) return -errno;
+  int flags = type | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  CLOSED_AT_EXIT int fd = s->n[3] ? socket_inside(e, address.any.sa_family, flags, protocol)
+                                  : sys_result(socket(address.any.sa_family, flags, protocol));
+  if (fd < 0) return fd;
+  // Its loopback device may not be up yet.
+  if (s->n[3]) setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &yes, sizeof yes);
   if (address.any.sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
   if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   if (bind(fd, &address.any, size) < 0) return -errno;

@@ -136,6 +136,7 @@ enum message_type {
   MESSAGE_ATTACH,
   MESSAGE_EXEC,
   MESSAGE_GETFD,
+  MESSAGE_HOLD,
   // answers
   MESSAGE_HELLO = 32,
   MESSAGE_FAILED,

@@ -7,6 +7,7 @@ export const MessageType = {
   attach: 18,
   exec: 19,
   getDescriptor: 20,
+  hold: 21,
   hello: 32,
   failed: 33,
   reply: 34,

@@ -5,6 +5,7 @@ import { isGantryError, messageOf, notFound, systemError } from '@gantry/errors'
 import { describeErrno, receiveDescriptors, socketPair } from '@gantry/linux';
 import type { Attachment, ExecRequest, ExitStatus, RunningExec, Shim } from '../launch.ts';
 import { PROTOCOL_VERSION } from '../plan/encode.ts';
+import type { Step } from '../plan/steps.ts';
 import { type ClientEnd, takeClient } from './client-socket.ts';
 import { Connection } from './connection.ts';
 import { readExitFile } from './exit-file.ts';
@@ -252,12 +253,25 @@ export class ShimConnection implements Shim {
     }
   }
 
-  async rootDescriptor(): Promise<number> {
+  rootDescriptor(): Promise<number> {
+    return this.#descriptor(0);
+  }
+
+  heldSocket(protocol: 'tcp' | 'udp'): Promise<number> {
+    return this.#descriptor(protocol === 'tcp' ? 1 : 2);
+  }
+
+  async hold(steps: readonly Step[]): Promise<void> {
+    const fd = memoryRequest({ kind: 'run', id: '', plan: { prepare: steps } });
+    await this.#ask(MessageType.hold, encodeTarget(0, 0, ''), [fd], () => closeSync(fd));
+  }
+
+  async #descriptor(which: number): Promise<number> {
     const [ours, theirs] = socketPair();
     try {
-      await this.#ask(MessageType.getDescriptor, encodeTarget(0, 0, ''), [theirs], () => closeSync(theirs));
+      await this.#ask(MessageType.getDescriptor, encodeTarget(which, 0, ''), [theirs], () => closeSync(theirs));
       const [fd] = receiveDescriptors(ours).descriptors;
-      if (fd === undefined) throw systemError(`the shim of container ${this.id.slice(0, 12)} sent no root`);
+      if (fd === undefined) throw systemError(`the shim of container ${this.id.slice(0, 12)} sent no descriptor`);
       return fd;
     } finally {
       closeSync(ours);

@@ -178,7 +178,8 @@ export function encodeStep(out: ByteWriter, step: Step): ByteWriter {
       out.string(step.address);
       out.u64(step.port);
       out.string(step.relayTo?.address);
-      return out.u64(step.relayTo?.port ?? 0);
+      out.u64(step.relayTo?.port ?? 0);
+      return out.u64(Number(step.inside ?? false));
     case 'deviceProgram':
       at(step);
       return out.data(step.program);

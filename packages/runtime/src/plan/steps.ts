@@ -151,9 +151,13 @@ export type Step =
       readonly fdSlot?: Slot;
       readonly reply?: boolean;
     } & Tolerant)
-  /** Binds (and listens on, for TCP) a host socket that the shim holds until it ends. */
+  /**
+   * Binds (and listens on, for TCP) a socket that the shim holds until it ends: on the host, or with `inside` in the
+   * child's network namespace, from where a daemon takes it by `Shim.heldSocket`; only in `parent` and `Shim.hold`.
+   */
   | {
       readonly op: 'hostSocket';
+      readonly inside?: boolean;
       readonly protocol: 'tcp' | 'udp' | 'sctp';
       readonly address: string;
       readonly port: number;
