@@ -3,11 +3,12 @@
  * must hold after the next start; what was under way may have happened or not, but not by half.
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
+import { execute } from '../harness/execute.ts';
 import { open, request, until } from '../harness/raw.ts';
 import { rootOnly } from '../harness/skip.ts';
 
@@ -18,6 +19,9 @@ type Listed = { readonly Id: string; readonly Names: string[]; readonly State: s
 
 /** What the client was told of a container: sure of an answer, or unsure since the connection broke. */
 type Known = { exists: 'yes' | 'no' | 'unsure'; running: 'yes' | 'no' | 'unsure' };
+
+/** Where a container's cgroup is, in the hierarchies that every machine has. */
+const cgroupsOf = (id: string): string[] => ['pids/', 'memory/', ''].map(root => `/sys/fs/cgroup/${root}docker/${id}`);
 
 /** A small generator with a seed, so that a failing run can be repeated. */
 function randomOf(seed: number): () => number {
@@ -51,6 +55,9 @@ describe('kill -9 of the daemon', { skip: rootOnly }, () => {
       'i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done',
     );
 
+    const created: string[] = [];
+    const rules = await firewall();
+
     for (let round = 0; round < rounds; round++) {
       const lanes = [0, 1, 2, 3].map(lane => churn(`r${round}x${lane}`));
       await delay(random() * 120);
@@ -76,9 +83,11 @@ describe('kill -9 of the daemon', { skip: rootOnly }, () => {
         const create = await ask('POST', `/containers/create?name=${name}`, {
           Image: 'busybox',
           Cmd: ['sleep', '100000'],
+          HostConfig: count % 3 === 0 ? { PortBindings: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '' }] } } : {},
         });
         if (create === undefined) return;
         assert.equal(create.status, 201, create.body);
+        created.push((JSON.parse(create.body) as { Id: string }).Id);
         state.exists = 'yes';
         if (random() < 0.8) {
           state.running = 'unsure';
@@ -129,18 +138,34 @@ describe('kill -9 of the daemon', { skip: rootOnly }, () => {
       await settled(when);
     }
 
-    /** What a removal leaves to be destroyed afterwards is gone soon: run directories, mounts, shims. */
+    /** What a removal leaves to be destroyed afterwards is gone soon: run directories, mounts, links, cgroups, rules. */
     async function settled(when: string): Promise<void> {
-      const deadline = performance.now() + 10_000;
-      for (;;) {
+      await until(async () => {
         const directories = readdirSync(join(daemon.root, 'run/containers'));
         const mounts = readFileSync('/proc/self/mounts', 'utf8')
           .split('\n')
           .filter(line => line.includes(daemon.root));
-        if (directories.length === 1 && mounts.length <= 2) return;
-        assert.ok(performance.now() < deadline, `${when}: left behind: ${[...directories, ...mounts].join('\n')}`);
-        await delay(20);
-      }
+        const links = readdirSync(`/sys/class/net/${daemon.bridge}/brif`);
+        const cgroups = created.filter(id => cgroupsOf(id).some(existsSync));
+        const now = directories.length > 1 || links.length > 1 ? '' : await firewall();
+        if (
+          directories.length === 1 &&
+          mounts.length <= 2 &&
+          links.length === 1 &&
+          cgroups.length === 0 &&
+          now === rules
+        ) {
+          created.length = 0;
+          return undefined;
+        }
+        return `${when}: left behind: ${[...directories, ...mounts, ...links, ...cgroups, now === rules ? '' : now].join('\n')}`;
+      });
+    }
+
+    /** The rules with their elements, without what they counted. */
+    async function firewall(): Promise<string> {
+      const { stdout } = await execute('nft', ['list', 'table', 'inet', `gantry-${daemon.bridge}`]);
+      return stdout.replace(/packets \d+ bytes \d+/g, '');
     }
 
     /** A request; undefined when the connection broke. */
