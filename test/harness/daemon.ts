@@ -36,7 +36,12 @@ export type TestDaemon = AsyncDisposable & {
   /** Our own command line. */
   readonly gantry: (...args: string[]) => Promise<Ended>;
   /** One raw request. */
-  readonly api: (method: string, path: string, body?: unknown) => Promise<{ status: number; body: string }>;
+  readonly api: (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ) => Promise<{ status: number; body: string }>;
   /** Ends the daemon by a signal and waits for its end. Containers go on. */
   readonly end: (signal: NodeJS.Signals) => Promise<void>;
   /** Starts it again on the same roots. */
@@ -104,10 +109,10 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
         env: { ...env, TERM: 'xterm' },
       }),
     gantry: (...args) => execute(gantry, args, { env }),
-    api: async (method, path, body) => {
+    api: async (method, path, body, more = {}) => {
       const { request } = await import('node:http');
       return new Promise((resolve, reject) => {
-        const headers = body === undefined ? {} : { 'Content-Type': 'application/json' };
+        const headers = { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...more };
         const outgoing = request({ socketPath: socket, method, path, headers, agent: false }, answer => {
           const chunks: Buffer[] = [];
           answer.on('data', chunk => chunks.push(chunk));

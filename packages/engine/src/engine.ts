@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { DistributionInspect, SearchResult } from '@gantry/images';
 import type { JobLog } from '@gantry/jobs';
 import type { AttachOptions, ClientConnection } from '@gantry/runtime';
 import type {
@@ -154,6 +155,14 @@ export interface Volumes {
   inspect(name: string): Promise<VolumeDocument>;
   remove(name: string, force: boolean): Promise<void>;
   prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>;
+  /** What the registry has under a reference. */
+  distribution(ref: string, authorization: unknown, signal: AbortSignal): Promise<DistributionInspect>;
+  /** Asks an index; `limit` 0 is the default of 25. */
+  search(
+    term: string,
+    options: { limit: number; filters: Filters; authorization: unknown },
+    signal: AbortSignal,
+  ): Promise<SearchResult[]>;
 }
 
 export interface Events {
@@ -183,3 +192,5 @@ export interface Engine extends AsyncDisposable {
   readonly system: System;
   readonly jobs: JobLog;
 }
+  /** Checks the credentials of POST /auth at their registry. */
+  login(authorization: unknown, signal: AbortSignal): Promise<{ IdentityToken: string; Status: string }>;

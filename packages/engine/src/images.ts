@@ -8,6 +8,7 @@ import { imageHistory, imageInspect } from './image-documents.ts';
 import { listImages } from './image-list.ts';
 import { pruneImages } from './image-prune.ts';
 import { removeImage } from './image-remove.ts';
+import { searchImages } from './image-search.ts';
 
 /** The images, in Docker's documents and with its events. */
 export function imagesOf(context: EngineContext): Images {
@@ -60,6 +61,8 @@ export function imagesOf(context: EngineContext): Images {
         },
         signal,
       ),
+    distribution: (ref, authorization, signal) => store.registries.inspect(ref, authorization, signal),
+    search: (term, options, signal) => searchImages(context, term, options, signal),
     load: (archive, _options, progress, signal) =>
       jobs.run(
         'image.load',

@@ -43,6 +43,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     system: {
       info: () => engineInfo(context),
       version: async () => engineVersion(context),
+      login: async (authorization, signal) => ({
+        IdentityToken: await options.images.registries.login(authorization, signal),
+        Status: 'Login Succeeded',
+      }),
       diskUsage: types => diskUsage(context, types),
     },
     jobs: context.jobs,

@@ -78,8 +78,32 @@ export interface ImageStore extends AsyncDisposable {
   /** Rows of `info`'s DriverStatus. */
   driverStatus(): readonly (readonly [string, string])[];
   list(): readonly StoredImage[];
+/** GET /distribution/{name}/json. */
+export type DistributionInspect = {
+  readonly Descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number };
+  readonly Platforms: readonly { readonly architecture: string; readonly os: string; readonly variant?: string }[];
+};
+
+/** A row of GET /images/search. */
+export type SearchResult = {
+  readonly star_count: number;
+  readonly is_official: boolean;
+  readonly name: string;
+  readonly is_automated: boolean;
+  readonly description: string;
+};
+
+/** What registries are asked that is no transfer. `authorization` is what a client sends as X-Registry-Auth, decoded. */
+export interface Registries {
+  /** Checks credentials; returns the identity token to keep instead of a password, or an empty text. */
+  login(authorization: unknown, signal: AbortSignal): Promise<string>;
+  inspect(reference: string, authorization: unknown, signal: AbortSignal): Promise<DistributionInspect>;
+  search(term: string, limit: number, authorization: unknown, signal: AbortSignal): Promise<SearchResult[]>;
+}
+
   /** By name, id or id prefix, as Docker resolves it. @throws notFound `No such image: NAME` */
   get(ref: string): StoredImage;
+  readonly registries: Registries;
   tag(imageId: string, reference: string): Promise<void>;
   /** Removes one name. */
   untag(reference: string): Promise<void>;

@@ -60,7 +60,17 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     list: () => images.list(),
     get: ref => images.get(ref),
     tag: (imageId, reference) => images.tag(imageId, reference),
+  const { registries } = context;
+
     untag: reference => images.untag(reference),
+    registries: {
+      login: async (authorization, signal) =>
+        (await import('./registry/login.ts')).login(registries, authorization, signal),
+      inspect: async (reference, authorization, signal) =>
+        (await import('./registry/distribution.ts')).inspectDistribution(registries, reference, authorization, signal),
+      search: async (term, limit, authorization, signal) =>
+        (await import('./registry/search.ts')).searchImages(registries, term, limit, authorization, signal),
+    },
     delete: (imageId, deleteOptions) => images.delete(imageId, deleteOptions),
     pull: (reference, pullOptions, progress, signal) =>
       pulls.run(JSON.stringify([reference, pullOptions]), progress, signal, async (tell, shared) => {

@@ -1,6 +1,7 @@
 import { invalidParameter, notImplemented, systemError } from '@gantry/errors';
 import { type Call, get, param, post, type Route } from '../http/call.ts';
 import { parseFilters } from '../http/filters.ts';
+import { registryAuthorization } from '../http/registry-authorization.ts';
 import { sendJson } from '../http/reply.ts';
 
 export const buildRoutes: readonly Route[] = [
@@ -30,7 +31,11 @@ function session(call: Call, problem: (message: string) => Error): void {
 }
 
 export const distributionRoutes: readonly Route[] = [
-  get('/distribution/{name*}/json', call => {
-    throw notImplemented(`reading the manifest of ${param(call, 'name')} from its registry is not built yet`);
-  }),
+  get('/distribution/{name*}/json', async call =>
+    sendJson(
+      call,
+      200,
+      await call.engine.images.distribution(param(call, 'name'), registryAuthorization(call), call.signal),
+    ),
+  ),
 ];

@@ -1,8 +1,10 @@
-import { forbidden, invalidParameter, notImplemented, systemError } from '@gantry/errors';
+import { forbidden, invalidParameter, messageOf, notImplemented, systemError } from '@gantry/errors';
 import { bodyStream } from '../http/body.ts';
 import { type Call, get, param, post, type Route, remove } from '../http/call.ts';
 import { parseFilters, withFilter } from '../http/filters.ts';
+import { atoi } from '../http/number.ts';
 import { streamProgress } from '../http/progress.ts';
+import { registryAuthorization } from '../http/registry-authorization.ts';
 import { sendEmpty, sendJson, sendStream } from '../http/reply.ts';
 import { imageInspectFor, imageSummaryFor } from '../versions/image.ts';
 
@@ -62,7 +64,7 @@ async function create(call: Call): Promise<void> {
 
 async function pull(call: Call, image: string, platform: string | undefined): Promise<void> {
   if (image === 'scratch') throw forbidden("'scratch' is a reserved name");
-  const request = { image, tag: call.query.get('tag'), platform, authorization: authorization(call) };
+  const request = { image, tag: call.query.get('tag'), platform, authorization: registryAuthorization(call) };
   await streamProgress(call, progress => call.engine.images.pull(request, progress, call.signal));
 }
 
@@ -118,15 +120,34 @@ async function removeImage(call: Call): Promise<void> {
 async function push(call: Call): Promise<void> {
   const { query, version } = call;
   const platform = version >= 46 ? platformOf(query.get('platform')) : undefined;
-  const request = { image: param(call, 'name'), tag: query.get('tag'), platform, authorization: authorization(call) };
+  const request = {
+    image: param(call, 'name'),
+    tag: query.get('tag'),
+    platform,
+    authorization: registryAuthorization(call),
+  };
   await streamProgress(call, progress => call.engine.images.push(request, progress, call.signal));
 }
 
-function search(call: Call): void {
-  parseFilters(call.query.get('filters'));
-  throw notImplemented('searching for images is not built yet', {
-    hint: 'a registry that has a search of its own can be asked directly',
-  });
+async function search(call: Call): Promise<void> {
+  const { query } = call;
+  const options = {
+    limit: limitOf(query.get('limit')),
+    filters: parseFilters(query.get('filters')),
+    authorization: registryAuthorization(call),
+  };
+  sendJson(call, 200, await call.engine.images.search(query.get('term'), options, call.signal));
+}
+
+function limitOf(text: string): number {
+  if (text === '') return 0;
+  try {
+    return atoi(text);
+  } catch (error) {
+    throw invalidParameter(
+      `invalid limit specified: strconv.Atoi: parsing ${JSON.stringify(text)}: ${messageOf(error)}`,
+    );
+  }
 }
 
 /** The one platform that archives and histories may be restricted to, as `os/architecture/variant`. */
@@ -151,15 +172,4 @@ function platformOf(json: string): string | undefined {
   }
   if (!os || !architecture) throw invalidParameter('both OS and Architecture must be provided');
   return [os, architecture, ...(variant ? [variant] : [])].join('/');
-}
-
-/** The decoded X-Registry-Auth header; one that cannot be read counts as none, since pulls need none. */
-function authorization(call: Call): unknown {
-  const header = call.request.headers['x-registry-auth'];
-  if (typeof header !== 'string' || header === '') return undefined;
-  try {
-    return JSON.parse(Buffer.from(header, 'base64url').toString());
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,4 @@
-import { invalidParameter, notImplemented, systemError } from '@gantry/errors';
+import { invalidParameter, systemError } from '@gantry/errors';
 import { readJson } from '../http/body.ts';
 import { type Call, get, head, options, post, type Route } from '../http/call.ts';
 import { sendEmpty, sendJson, writeHead } from '../http/reply.ts';
@@ -43,6 +43,6 @@ async function diskUsage(call: Call): Promise<void> {
 
 async function auth(call: Call): Promise<void> {
   if (Number(call.request.headers['content-length'] ?? 0) === 0) throw systemError('EOF');
-  await readJson(call, any);
-  throw notImplemented('checking credentials against a registry is not built yet');
+  const credentials = await readJson(call, any);
+  sendJson(call, 200, await call.engine.system.login(credentials, call.signal));
 }

@@ -56,14 +56,18 @@ export class Authorizer {
   readonly #http: HttpClient;
   readonly #credentials: Credentials;
   readonly #scopes: readonly string[];
+  readonly #keepLogin: boolean;
+  /** The token server's refresh token, when one was asked for and given. */
+  identityToken = '';
   #header: string | undefined;
   #validUntilMs = Number.POSITIVE_INFINITY;
 
   /** @param scopes what a token is asked for; none for a mere login */
-  constructor(http: HttpClient, credentials: Credentials, scopes: readonly string[]) {
+  constructor(http: HttpClient, credentials: Credentials, scopes: readonly string[], keepLogin = false) {
     this.#http = http;
     this.#credentials = credentials;
     this.#scopes = scopes;
+    this.#keepLogin = keepLogin;
     if (credentials.registryToken !== undefined) this.#header = `Bearer ${credentials.registryToken}`;
   }
 
@@ -113,6 +117,10 @@ export class Authorizer {
     } else {
       if (service !== undefined) url.searchParams.set('service', service);
       for (const scope of this.#scopes) url.searchParams.append('scope', scope);
+      if (this.#keepLogin) {
+        url.searchParams.set('offline_token', 'true');
+        url.searchParams.set('client_id', 'docker');
+      }
       if (username !== undefined) {
         url.searchParams.set('account', username);
         headers.Authorization = basic(username, password ?? '');
@@ -127,7 +135,9 @@ export class Authorizer {
     }
     if (status >= 300)
       throw systemError(`the token server ${url.host} answered ${status} ${answer.statusMessage ?? ''}`.trim());
-    const { token, access_token: accessToken, expires_in: expiresIn } = parseJson(bytes, MAX_TOKEN_ANSWER, 'token');
+    const answered = parseJson(bytes, MAX_TOKEN_ANSWER, 'token');
+    const { token, access_token: accessToken, expires_in: expiresIn, refresh_token: refreshToken } = answered;
+    if (this.#keepLogin && typeof refreshToken === 'string') this.identityToken = refreshToken;
     const text = typeof token === 'string' && token !== '' ? token : accessToken;
     if (typeof text !== 'string' || text === '')
       throw systemError('authorization server did not include a token in the response');

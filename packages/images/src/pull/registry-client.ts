@@ -32,8 +32,12 @@ export class RegistryClient implements Disposable {
   readonly #reference: Reference;
   readonly #session: RegistrySession;
 
-  constructor(endpoint: Endpoint, reference: Reference, credentials: Credentials) {
+  readonly #action: 'pull' | 'inspect';
+
+  /** @param action what a refusal says was tried */
+  constructor(endpoint: Endpoint, reference: Reference, credentials: Credentials, action: 'pull' | 'inspect' = 'pull') {
     this.endpoint = endpoint;
+    this.#action = action;
     this.#reference = reference;
     this.#session = new RegistrySession(endpoint, credentials, [`repository:${reference.path}:pull`]);
   }
@@ -55,7 +59,7 @@ export class RegistryClient implements Disposable {
     const url = this.#url(`manifests/${which}`);
     const answer = await this.#ask(url, { method: 'GET', headers: ACCEPT, signal });
     const asked = isDigest(which) ? withDigest(this.#reference, which) : this.#reference;
-    if (answer.statusCode !== 200) throw await registryError(answer, url, asked);
+    if (answer.statusCode !== 200) throw await registryError(answer, url, asked, this.#action);
     const bytes = await readBody(answer, MAX_MANIFEST_BYTES, `the manifest of ${which}`);
     const digest = isDigest(which) ? which : digestOf(bytes);
     if (hashFor(digest).update(bytes).digest('hex') !== digest.slice(digest.indexOf(':') + 1)) {

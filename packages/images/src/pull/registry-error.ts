@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type GantryError, notFound, systemError, unavailable } from '@gantry/errors';
+import { forbidden, type GantryError, notFound, systemError, unauthorized, unavailable } from '@gantry/errors';
 import { familiarName, familiarReference, parseJson, type Reference } from '@gantry/oci';
 import { readBody } from './http.ts';
 
@@ -15,7 +15,7 @@ export async function registryError(
   answer: IncomingMessage,
   url: URL,
   reference: Reference,
-  action: 'pull' | 'push' = 'pull',
+  action: 'pull' | 'push' | 'inspect' = 'pull',
   method = 'GET',
 ): Promise<GantryError> {
   const status = answer.statusCode ?? 0;
@@ -26,6 +26,11 @@ export async function registryError(
   if (action === 'push' && code !== '') {
     const hint = `log in to ${url.host} with an account that may push ${name}`;
     return systemError(text, code === 'DENIED' || code === 'UNAUTHORIZED' ? { hint } : {});
+  }
+  if (action === 'inspect') {
+    if (code === 'MANIFEST_UNKNOWN' || code === 'NAME_UNKNOWN') return notFound(text);
+    if (code === 'UNAUTHORIZED') return unauthorized(text, { hint: `log in to ${url.host} first` });
+    if (code === 'DENIED') return forbidden(text);
   }
   switch (code) {
     case 'DENIED':

@@ -12,8 +12,16 @@ export class RegistrySession implements Disposable {
   readonly #http: HttpClient;
   readonly #authorizer: Authorizer;
 
-  /** @param scopes what tokens are asked for, as `repository:NAME:pull` */
-  constructor(endpoint: Endpoint, credentials: Credentials, scopes: readonly string[]) {
+  /**
+   * @param scopes what tokens are asked for, as `repository:NAME:pull`
+   * @param keepLogin asks the token server for an identity token too
+   */
+  constructor(
+    endpoint: Endpoint,
+    credentials: Credentials,
+    scopes: readonly string[],
+    { keepLogin = false }: { readonly keepLogin?: boolean } = {},
+  ) {
     this.endpoint = endpoint;
     this.#http = new HttpClient({
       verifyCertificates: endpoint.verifyCertificates,
@@ -21,7 +29,12 @@ export class RegistrySession implements Disposable {
       tls: endpoint.tls,
     });
     // What a user typed for a registry is not for its mirrors.
-    this.#authorizer = new Authorizer(this.#http, endpoint.isMirror ? {} : credentials, scopes);
+    this.#authorizer = new Authorizer(this.#http, endpoint.isMirror ? {} : credentials, scopes, keepLogin);
+  }
+
+  /** What a token server gave to log in with from now on; empty when it gave nothing. */
+  get identityToken(): string {
+    return this.#authorizer.identityToken;
   }
 
   /** A URL below the API's root, as `v2/NAME/blobs/DIGEST`. */
