@@ -187,3 +187,74 @@ describe('a full disk', { skip: rootOnly }, () => {
     assert.equal((await daemon.docker('rm', '-f', 'known', 'running')).code, 0);
   });
 });
+
+describe('a full run directory', { skip: rootOnly }, () => {
+  let daemon: TestDaemon;
+  let mount = '';
+  let scratch = '';
+
+  before(async () => {
+    scratch = mkdtempSync(join(tmpdir(), 'gantry-full-'));
+    mount = join(scratch, 'gantry-run');
+    mkdirSync(mount);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,nr_inodes=200', 'gantry-full', mount]);
+    daemon = await startDaemon({ execRoot: mount });
+  });
+  after(async () => {
+    free();
+    try {
+      await daemon?.[Symbol.asyncDispose]();
+    } finally {
+      execFileSync('umount', [mount]);
+      rmSync(scratch, { recursive: true });
+    }
+  });
+
+  const free = (): void => rmSync(join(mount, 'filler'), { recursive: true, force: true });
+  /** Takes every block and every inode. */
+  const fill = (): void => {
+    mkdirSync(join(mount, 'filler'));
+    try {
+      writeFileSync(join(mount, 'filler', 'blocks'), Buffer.alloc(2 * 1024 * 1024));
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+    }
+    try {
+      for (let i = 0; ; i++) writeFileSync(join(mount, 'filler', `${i}`), '');
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+    }
+  };
+  const state = async (name: string): Promise<string> =>
+    (await daemon.docker('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', name)).stdout.trim();
+
+  test('a start says so, a container that runs ends with its true status, and both work again when there is room', async () => {
+    await daemon.docker(
+      'run',
+      '-d',
+      '--name',
+      'running',
+      'busybox',
+      'sh',
+      '-c',
+      'trap "exit 33" TERM; while :; do sleep 0.02; done',
+    );
+    await daemon.docker('create', '--name', 'waiting', 'busybox', 'sleep', '1000');
+    fill();
+    const started = await daemon.docker('start', 'waiting');
+    assert.equal(started.code, 1);
+    assert.match(started.stderr, noSpace);
+    assert.equal((await daemon.docker('exec', 'running', 'echo', 'exec')).stdout, 'exec\n');
+    const stopped = await daemon.docker('stop', '-t', '5', 'running');
+    assert.equal(stopped.code, 0, stopped.stderr);
+    assert.equal(await state('running'), 'exited 33');
+    free();
+    assert.equal((await daemon.docker('start', 'waiting', 'running')).code, 0);
+    assert.equal(await state('waiting'), 'running 0');
+    assert.equal((await daemon.docker('rm', '-f', 'waiting', 'running')).code, 0);
+    await until(() => {
+      const left = readdirSync(join(mount, 'containers'));
+      return left.length === 0 ? undefined : left.join(' ');
+    });
+  });
+});

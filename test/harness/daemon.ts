@@ -17,6 +17,8 @@ export type DaemonOptions = {
   readonly images?: readonly 'busybox'[];
   /** Where the daemon keeps its data, when not in its own temporary folder; it must exist, and is left there. */
   readonly dataRoot?: string;
+  /** The same for what dies with the machine. */
+  readonly execRoot?: string;
 };
 
 /** A real daemon with its own roots, bridge and socket, driven by the official client. */
@@ -66,7 +68,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
     const child = spawn(
       gantry,
       [
-        ...['daemon', '--host', host, '--data-root', dataRoot, '--exec-root', join(root, 'run')],
+        ...['daemon', '--host', host, '--data-root', dataRoot, '--exec-root', options.execRoot ?? join(root, 'run')],
         ...['--pidfile', join(root, 'pid'), '--bridge', bridge, ...(options.flags ?? [])],
       ],
       { stdio: ['ignore', output, output], detached: true },
