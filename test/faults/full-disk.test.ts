@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { TestRegistry } from '../../packages/images/src/pull/test-registry.ts';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
 import { busyboxArchive } from '../harness/image.ts';
 import { until } from '../harness/raw.ts';
@@ -96,7 +97,7 @@ describe('a full disk', { skip: rootOnly }, () => {
     closeSync(fd);
   };
 
-  test('an import, a load and a pull say so and leave nothing', async () => {
+  test('an import and a load say so and leave nothing', async () => {
     const images = (await daemon.docker('images', '-aq')).stdout;
     for (const left of [4 * 1024 * 1024, 64 * 1024, 0]) {
       fill(left);
@@ -111,6 +112,22 @@ describe('a full disk', { skip: rootOnly }, () => {
     }
     assert.equal((await daemon.docker('load', '-i', join(scratch, 'saved.tar'))).code, 0);
     assert.equal((await daemon.docker('rmi', 'big')).code, 0);
+  });
+
+  test('a pull says so, leaves nothing, and succeeds when there is room', async () => {
+    await using registry = await TestRegistry.start();
+    registry.putImage('big', 'v1', ['one', 'two', 'three']);
+    const images = (await daemon.docker('images', '-aq')).stdout;
+    for (const left of [1024 * 1024, 64 * 1024, 0]) {
+      fill(left);
+      const pulled = await daemon.docker('pull', `${registry.host}/big:v1`);
+      assert.equal(pulled.code, 1, `${left} left: ${pulled.stdout}`);
+      assert.match(pulled.stderr, noSpace, `${left} left`);
+      assert.equal((await daemon.docker('images', '-aq')).stdout, images);
+      free();
+    }
+    assert.equal((await daemon.docker('pull', `${registry.host}/big:v1`)).code, 0);
+    assert.equal((await daemon.docker('rmi', `${registry.host}/big:v1`)).code, 0);
   });
 
   test('create says so, or works; what it made can be removed while the disk is full', async () => {
