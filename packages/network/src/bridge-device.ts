@@ -36,7 +36,7 @@ const ENOENT = 2;
  * A missing one gets the address of the last time when that is still free, else one from the pools.
  */
 export async function openBridgeDevice(network: NetworkRecord, context: BridgeDeviceContext): Promise<BridgeDevice> {
-  const name = network.options[BridgeOption.name] ?? '';
+  const name = bridgeName(network);
   const view = context.readView();
   const existing = view.links.find(link => link.name === name);
   if (existing && existing.kind !== 'bridge') {
@@ -55,6 +55,11 @@ export async function openBridgeDevice(network: NetworkRecord, context: BridgeDe
   };
 }
 
+/** The link of a network: as its option says, or made of its id. */
+export function bridgeName(network: NetworkRecord): string {
+  return network.options[BridgeOption.name] ?? `br-${network.id.slice(0, 12)}`;
+}
+
 function chooseAddress(
   network: NetworkRecord,
   view: HostView,
@@ -64,6 +69,8 @@ function chooseAddress(
 ): Address {
   const isDefault = network.options[BridgeOption.isDefault] === 'true';
   if (isDefault && context.bip !== undefined) return readBip(context.bip);
+  const [kept] = network.subnets;
+  if (kept && !isDefault) return { address: kept.gateway, prefixLength: parseSubnet(kept.subnet).prefixLength };
   if (current) return current;
   const used = usedSubnets(view, existingIndex);
   const [last] = network.subnets;

@@ -6,7 +6,12 @@ import type { Firewall } from './firewall/firewall.ts';
 import { childNamespace, LOOPBACK_INDEX, routeStep, sysctlStep } from './step.ts';
 
 export type EndpointContext = {
-  readonly bridge: { readonly device: BridgeDevice; readonly mtu: number; readonly icc: boolean };
+  readonly bridge: {
+    readonly device: BridgeDevice;
+    readonly mtu: number;
+    readonly icc: boolean;
+    readonly internal: boolean;
+  };
   readonly firewall: Firewall | undefined;
   readonly ipv6: boolean;
   readonly containerLinkIndex: number;
@@ -29,12 +34,14 @@ export function compileEndpoint(
   endpoint: Endpoint,
   interfaceName: string,
   context: EndpointContext,
+  isGateway: boolean,
 ): NetworkAttachment {
+  const place = Number(/\d+$/.exec(interfaceName)?.[0] ?? 0);
   return {
     endpoint,
     prepare: endpoint.ports.map(port => socketStep(endpoint, port, context.firewall !== undefined)),
     parent: [hostSide(endpoint, interfaceName, context), ...(context.firewall?.addPorts(endpoint) ?? [])],
-    child: containerSide(endpoint, interfaceName, context),
+    child: containerSide(endpoint, interfaceName, context.containerLinkIndex + place, isGateway, context),
   };
 }
 
@@ -74,9 +81,14 @@ function hostSide(endpoint: Endpoint, interfaceName: string, context: EndpointCo
   ]);
 }
 
-function containerSide(endpoint: Endpoint, interfaceName: string, context: EndpointContext): readonly Step[] {
-  const place = Number(/\d+$/.exec(interfaceName)?.[0] ?? 0);
-  const index = context.containerLinkIndex + place;
+/** The steps in the container's namespace; `index` is that of its end of the veth pair. */
+export function containerSide(
+  endpoint: Endpoint,
+  interfaceName: string,
+  index: number,
+  isGateway: boolean,
+  context: Pick<EndpointContext, 'ipv6'> & { readonly bridge: { readonly internal: boolean } },
+): readonly Step[] {
   const { ipv4 } = endpoint;
   return [
     routeStep([
@@ -90,8 +102,9 @@ function containerSide(endpoint: Endpoint, interfaceName: string, context: Endpo
       : []),
     routeStep([
       netlink.setLink({ index }, { up: true }),
-      // The first network leads to the world.
-      ...(ipv4 && place === 0 ? [netlink.addRoute({ family: 4, gateway: ipv4.gateway, linkIndex: index })] : []),
+      ...(ipv4 && isGateway && !context.bridge.internal
+        ? [netlink.addRoute({ family: 4, gateway: ipv4.gateway, linkIndex: index })]
+        : []),
     ]),
   ];
 }

@@ -66,6 +66,7 @@ inOwnNetwork(import.meta.filename, () => {
     test(`with icc ${icc} containers ${icc === 'true' ? 'reach' : 'do not reach'} each other, and the host reaches them`, async () => {
       const { driver, network } = bridgeUnderTest(icc, 1200);
       const opened = await driver.open(network);
+      await driver.begin?.();
       using one = await Sandbox.start();
       using two = await Sandbox.start();
       using host = await Sandbox.start(true);

@@ -1,3 +1,4 @@
+import type { Step } from '@gantry/runtime';
 import type { Endpoint, NetworkAttachment, NetworkRecord, PortRequest } from './face.ts';
 
 export type AttachRequest = {
@@ -9,6 +10,7 @@ export type AttachRequest = {
   readonly ipv4Address: string | undefined;
   readonly interfaceName: string;
   readonly ports: readonly PortRequest[];
+  readonly isGateway?: boolean;
 };
 
 /** One kind of network. A driver has one instance a daemon, which serves all its networks. */
@@ -16,8 +18,15 @@ export interface NetworkDriver {
   readonly name: NetworkRecord['driver'];
   /** Makes what the host side needs, or takes over what is there; returns the record with what was chosen. */
   open(network: NetworkRecord): Promise<NetworkRecord>;
+  /** Called once when all the networks that were kept are open. */
+  begin?(): Promise<void>;
+  /** Removes what `open` made. */
+  remove?(network: NetworkRecord): Promise<void>;
   /** Compiles a container's steps; nothing is touched in the kernel. */
   attach(network: NetworkRecord, request: AttachRequest): Promise<NetworkAttachment>;
+  /** As NetworkStack.containerSide. */
+  containerSide?(endpoint: Endpoint, interfaceName: string, linkIndex: number, isGateway: boolean): readonly Step[];
+  unplug?(endpoint: Endpoint): Promise<void>;
   /** Tidies up behind a container that runs now. */
   started(network: NetworkRecord, endpoint: Endpoint): Promise<void>;
   /** Undoes what the steps of `attach` made, and tolerates what is gone or never was. */

@@ -31,9 +31,19 @@ export type NetworkRecord = {
   readonly enableIPv4: boolean;
   readonly enableIPv6: boolean;
   readonly internal: boolean;
-  readonly subnets: readonly { readonly subnet: string; readonly gateway: string }[];
+  readonly subnets: readonly {
+    readonly subnet: string;
+    readonly gateway: string;
+    /** Addresses are given out of this part of the subnet. */
+    readonly ipRange?: string;
+    /** Addresses that other machines have, by name. */
+    readonly auxiliary?: Readonly<Record<string, string>>;
+    /** What of this a person chose; the rest was chosen freely. */
+    readonly asked?: 'subnet' | 'gateway';
+  }[];
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  readonly attachable?: boolean;
 };
 
 /** A container's place on a network while it runs. */
@@ -43,6 +53,8 @@ export type Endpoint = {
   readonly networkName: string;
   readonly containerId: string;
   readonly macAddress: string;
+  /** `eth0`; absent where there is no link of its own. */
+  readonly interfaceName?: string;
   readonly ipv4: { readonly address: string; readonly prefixLength: number; readonly gateway: string } | undefined;
   readonly ipv6: { readonly address: string; readonly prefixLength: number; readonly gateway: string } | undefined;
   readonly ports: readonly PublishedPort[];
@@ -79,11 +91,34 @@ export type NetworkOptions = {
   readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
 };
 
+/** What a person asks for in a new network. */
+export type NetworkCreate = {
+  readonly name: string;
+  readonly driver: string;
+  readonly internal: boolean;
+  readonly attachable?: boolean;
+  readonly subnet?: {
+    readonly subnet: string;
+    readonly gateway?: string;
+    readonly ipRange?: string;
+    readonly auxiliary?: Readonly<Record<string, string>>;
+  };
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+};
+
 /** Networks, endpoints and published ports of one daemon. */
 export interface NetworkStack extends AsyncDisposable {
   list(): readonly NetworkRecord[];
   /** By name, id or unambiguous id prefix. @throws notFound `network NAME not found` */
   get(ref: string): NetworkRecord;
+  /**
+   * Makes a network, durable when it resolves.
+   * @throws conflict (the name), forbidden (the subnet overlaps another network's), invalidParameter, unavailable
+   */
+  create(request: NetworkCreate): Promise<NetworkRecord>;
+  /** Removes a network made by a person; the caller has checked that nothing uses it. */
+  remove(networkId: string): Promise<void>;
   /**
    * Reserves an address and ports and compiles the steps; nothing is touched in the kernel yet.
    * @throws conflict (a port taken by another container), unavailable (no address left), invalidParameter
@@ -98,7 +133,13 @@ export interface NetworkStack extends AsyncDisposable {
     /** `eth0` for the container's first network, `eth1` for its second, in the order of their parent steps. */
     readonly interfaceName: string;
     readonly ports: readonly PortRequest[];
+    /** Whether this network leads to the world; default: the first one does. */
+    readonly isGateway?: boolean;
   }): Promise<NetworkAttachment>;
+  /** The steps in the container's namespace, for an endpoint whose link turned out to have this index. */
+  containerSide(endpoint: Endpoint, interfaceName: string, linkIndex: number, isGateway: boolean): readonly Step[];
+  /** Deletes the link of an endpoint from a container that runs on. */
+  unplug(endpoint: Endpoint): Promise<void>;
   /**
    * To be called when the endpoint's container runs, and need not be waited for: forgets UDP connections older than its
    * ports. Never rejects.

@@ -51,14 +51,22 @@ export class AddressPool {
   readonly subnet: Subnet;
   readonly #used: Uint32Array;
   readonly #size: number;
-  #next = 1;
+  #next: number;
+  /** First and last place that `allocate` gives out. */
+  readonly #first: number;
+  readonly #last: number;
+  /** Free places between them. */
   #free: number;
 
-  constructor(subnet: Subnet, reserved: readonly number[]) {
+  /** @param range the part of the subnet that `allocate` gives out; the whole of it when left out */
+  constructor(subnet: Subnet, reserved: readonly number[], range: Subnet = subnet) {
     this.subnet = subnet;
     this.#size = subnetSize(subnet);
     this.#used = new Uint32Array(Math.ceil(this.#size / 32));
-    this.#free = this.#size;
+    this.#first = range.base - subnet.base;
+    this.#last = this.#first + subnetSize(range) - 1;
+    this.#free = subnetSize(range);
+    this.#next = this.#first;
     this.#mark(0);
     this.#mark(this.#size - 1);
     for (const address of reserved) this.take(address);
@@ -71,7 +79,8 @@ export class AddressPool {
         hint: 'remove containers, or use a network with a bigger subnet',
       });
     }
-    for (let at = this.#next % this.#size; ; at = (at + 1) % this.#size) {
+    for (let at = this.#next; ; at++) {
+      if (at > this.#last) at = this.#first;
       const word = this.#used[at >>> 5] ?? 0;
       if (word === 0xffffffff) {
         at |= 31;
@@ -87,7 +96,7 @@ export class AddressPool {
   /** Takes a certain address; false when it is in use. @throws invalidParameter when it is not of this subnet */
   take(address: number): boolean {
     if (!contains(this.subnet, address)) {
-      throw invalidParameter(`no configured subnet contains IP address ${addressText(address)}`);
+      throw invalidParameter(`no configured subnet or ip-range contain the IP address ${addressText(address)}`);
     }
     return this.#mark(address - this.subnet.base);
   }
@@ -98,7 +107,7 @@ export class AddressPool {
     const word = this.#used[at >>> 5];
     if (word === undefined || (word & bit) === 0) return;
     this.#used[at >>> 5] = word & ~bit;
-    this.#free++;
+    if (this.#inRange(at)) this.#free++;
   }
 
   #mark(at: number): boolean {
@@ -106,7 +115,11 @@ export class AddressPool {
     const word = this.#used[at >>> 5] ?? 0;
     if ((word & bit) !== 0) return false;
     this.#used[at >>> 5] = word | bit;
-    this.#free--;
+    if (this.#inRange(at)) this.#free--;
     return true;
+  }
+
+  #inRange(at: number): boolean {
+    return at >= this.#first && at <= this.#last;
   }
 }

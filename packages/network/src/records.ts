@@ -5,6 +5,7 @@ import type { NetworkRecord } from './face.ts';
 export type NetworkRecords = {
   readonly list: () => NetworkRecord[];
   /** Resolves when it is on disk. */
+  readonly remove: (id: string) => Promise<void>;
   readonly save: (record: NetworkRecord) => Promise<void>;
 };
 
@@ -19,6 +20,10 @@ export function openNetworkRecords(store: StateStore): NetworkRecords {
         .statement('SELECT record FROM network ORDER BY rowid')
         .all()
         .map(row => JSON.parse(String(row.record)) as NetworkRecord),
+    remove: id =>
+      store.write(db => {
+        db.prepare('DELETE FROM network WHERE id = ?').run(id);
+      }),
     save: record =>
       store.write(db => {
         db.prepare(

@@ -5,13 +5,14 @@ import type { NetworkDriver } from './driver.ts';
 import { bridgeDriver } from './drivers/bridge.ts';
 import { hostDriver } from './drivers/host.ts';
 import { nullDriver } from './drivers/null.ts';
-import type { Endpoint, NetworkRecord, NetworkStack, NetworkStackOptions } from './face.ts';
+import type { Endpoint, NetworkCreate, NetworkRecord, NetworkStack, NetworkStackOptions } from './face.ts';
 import { openFirewall } from './firewall/firewall.ts';
 import { firstIndexInNewNamespace, hasBridgeNetfilter, hasIPv6, localPortRange, readHostView } from './host-view.ts';
 import { newId } from './id.ts';
 import { DEFAULT_POOLS } from './ipam.ts';
 import { explainLaunchFailure } from './port-errors.ts';
 import { PortTable } from './ports.ts';
+import { prepareNetwork } from './prepare-network.ts';
 import { openNetworkRecords } from './records.ts';
 import { sysctlStep } from './step.ts';
 
@@ -74,6 +75,16 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     networks.set(opened.id, opened);
     endpoints.set(opened.id, new Map());
   }
+  for (const record of kept.filter(({ name }) => !PREDEFINED.has(name))) {
+    networks.set(record.id, record);
+    endpoints.set(record.id, new Map());
+    try {
+      await driverOf(record).open(record);
+    } catch (error) {
+      warn(`opening network ${record.name}`, error);
+    }
+  }
+  for (const driver of drivers.values()) await driver.begin?.();
 
   const get = (ref: string): NetworkRecord => {
     const byId = networks.get(ref);
@@ -91,6 +102,28 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     );
   };
 
+  // One after another: each chooses a subnet that the ones before left free.
+  let creating: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = creating.then(work);
+    creating = result.catch(() => {});
+    return result;
+  };
+  const create = async (request: NetworkCreate): Promise<NetworkRecord> => {
+    const wanted = prepareNetwork(request, [...networks.values()]);
+    const driver = driverOf(wanted);
+    try {
+      const opened = await driver.open(wanted);
+      await records.save(opened);
+      networks.set(opened.id, opened);
+      endpoints.set(opened.id, new Map());
+      return opened;
+    } catch (error) {
+      await Promise.resolve(driver.remove?.(wanted)).catch(() => {});
+      throw error;
+    }
+  };
+
   const repair = async (): Promise<void> => {
     try {
       await Promise.all([...drivers.values()].map(driver => driver.check()));
@@ -103,6 +136,21 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
   return {
     list: () => [...networks.values()],
     get,
+    create: request => inTurn(() => create(request)),
+    async remove(networkId) {
+      const network = get(networkId);
+      networks.delete(network.id);
+      endpoints.delete(network.id);
+      await records.remove(network.id);
+      await Promise.resolve(driverOf(network).remove?.(network)).catch(error =>
+        warn(`removing network ${network.name}`, error),
+      );
+    },
+    containerSide: (endpoint, interfaceName, index, isGateway) =>
+      driverOf(get(endpoint.networkId)).containerSide?.(endpoint, interfaceName, index, isGateway) ?? [],
+    async unplug(endpoint) {
+      await driverOf(get(endpoint.networkId)).unplug?.(endpoint);
+    },
     async attach(request) {
       const network = get(request.networkId);
       const attachment = await driverOf(network).attach(network, request);
@@ -142,6 +190,8 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     },
   };
 }
+
+const PREDEFINED: ReadonlySet<string> = new Set(['bridge', 'host', 'none']);
 
 function defaultNetworks(options: NetworkStackOptions): NetworkRecord[] {
   const plain = (name: 'host' | 'none', driver: 'host' | 'null'): NetworkRecord => ({

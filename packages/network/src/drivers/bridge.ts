@@ -3,7 +3,7 @@ import { invalidParameter, systemError, unavailable } from '@gantry/errors';
 import { netlink } from '@gantry/linux';
 import type { Launcher } from '@gantry/runtime';
 import { type BridgeDevice, openBridgeDevice, subnetRecord } from '../bridge-device.ts';
-import { compileEndpoint, hostLinkName, removalSteps } from '../bridge-endpoint.ts';
+import { compileEndpoint, containerSide, hostLinkName, removalSteps } from '../bridge-endpoint.ts';
 import { BridgeOption } from '../bridge-options.ts';
 import type { AttachRequest, NetworkDriver } from '../driver.ts';
 import type { Endpoint, PublishedPort } from '../face.ts';
@@ -14,7 +14,7 @@ import { AddressPool, type PoolRange } from '../ipam.ts';
 import { externalConnectivityError } from '../port-errors.ts';
 import type { PortTable } from '../ports.ts';
 import { routeStep } from '../step.ts';
-import { addressNumber, addressText } from '../subnet.ts';
+import { addressNumber, addressText, parseSubnet } from '../subnet.ts';
 
 export type BridgeContext = {
   readonly run: Launcher['run'];
@@ -41,6 +41,7 @@ type OpenBridge = {
   readonly pool: AddressPool;
   readonly mtu: number;
   readonly icc: boolean;
+  readonly internal: boolean;
   /** The endpoints by the name of their host end. */
   readonly endpoints: Map<string, Endpoint>;
 };
@@ -79,17 +80,39 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
 
     async open(network) {
       const device = await openBridgeDevice(network, context);
-      const icc = network.options[BridgeOption.icc] !== 'false';
-      const masquerade = network.options[BridgeOption.masquerade] !== 'false';
+      const icc = isOn(network.options[BridgeOption.icc]);
+      const masquerade = isOn(network.options[BridgeOption.masquerade]);
       bridges.set(network.id, {
         device,
-        pool: new AddressPool(device.subnet, [addressNumber(device.gateway)]),
+        pool: new AddressPool(
+          device.subnet,
+          [device.gateway, ...Object.values(network.subnets[0]?.auxiliary ?? {})].map(addressNumber),
+          network.subnets[0]?.ipRange === undefined ? undefined : parseSubnet(network.subnets[0].ipRange),
+        ),
+        internal: network.internal,
         mtu: Number(network.options[BridgeOption.mtu] ?? 1500),
         icc,
         endpoints: new Map(),
       });
-      await context.firewall?.addBridge({ ...device, icc, masquerade });
-      return { ...network, subnets: [subnetRecord(device)] };
+      await context.firewall?.addBridge({ ...device, icc, masquerade, internal: network.internal });
+      return { ...network, subnets: [{ ...network.subnets[0], ...subnetRecord(device) }] };
+    },
+
+    begin: async () => context.firewall?.begin(),
+
+    async remove(network) {
+      const { device } = bridges.get(network.id) ?? {};
+      if (!device) return;
+      await context.run([routeStep([netlink.deleteLink({ name: device.name })], [ENODEV])]);
+      bridges.delete(network.id);
+      await context.firewall?.removeBridge(device.name);
+    },
+
+    containerSide: (endpoint, interfaceName, index, isGateway) =>
+      containerSide(endpoint, interfaceName, index, isGateway, { ...context, bridge: bridgeOf(endpoint.networkId) }),
+
+    unplug: async endpoint => {
+      await context.run([routeStep([netlink.deleteLink({ name: hostLinkName(endpoint.id) })], [ENODEV])]);
     },
 
     async attach(network, request) {
@@ -109,6 +132,7 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
           networkId: network.id,
           networkName: network.name,
           containerId: request.containerId,
+          interfaceName: request.interfaceName,
           macAddress: request.macAddress === undefined ? macOf(address) : readMac(request.macAddress),
           ipv4: {
             address: addressText(address),
@@ -118,7 +142,12 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
           ipv6: undefined,
           ports,
         };
-        const attachment = compileEndpoint(endpoint, request.interfaceName, { ...context, bridge });
+        const attachment = compileEndpoint(
+          endpoint,
+          request.interfaceName,
+          { ...context, bridge },
+          request.isGateway ?? /^\D*0$/.test(request.interfaceName),
+        );
         bridge.endpoints.set(hostLinkName(id), endpoint);
         return attachment;
       } catch (error) {
@@ -174,6 +203,11 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
 async function removePorts(firewall: Firewall | undefined, endpoint: Endpoint): Promise<void> {
   await firewall?.removePorts(endpoint);
   await firewall?.forgetConnections(endpoint);
+}
+
+/** An option that is on unless it says otherwise, in any of Go's words. */
+function isOn(value: string | undefined): boolean {
+  return value === undefined || /^[1t]/i.test(value);
 }
 
 function newEndpointId(bridge: OpenBridge): string {

@@ -4,8 +4,9 @@ import type { Launcher, Step } from '@gantry/runtime';
 import type { Endpoint, PublishedPort } from '../face.ts';
 import { isHostAddress } from '../host-view.ts';
 import { sysctlStep } from '../step.ts';
-import { abandonedMessages, foreignMessages } from './foreign.ts';
+import { abandonedMessages, disownMessages, foreignMessages } from './foreign.ts';
 import {
+  bridgeMessages,
   type FirewallBridge,
   type PortElements,
   portElements,
@@ -23,6 +24,9 @@ export interface Firewall {
   sweep(readLinks: () => ReadonlySet<string>): Promise<void>;
   /** Translates, protects and admits a bridge's containers. */
   addBridge(bridge: FirewallBridge): Promise<void>;
+  /** Writes the table for the bridges so far; from then on a bridge is some elements more. */
+  begin(): Promise<void>;
+  removeBridge(name: string): Promise<void>;
   /** Steps that publish an endpoint's IPv4 ports. */
   addPorts(endpoint: Endpoint): readonly Step[];
   /**
@@ -53,12 +57,13 @@ export type FirewallOptions = {
 export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptions): Firewall {
   const table = tableOf(defaultBridge);
   const bridges = new Map<string, FirewallBridge>();
+  let begun = false;
   const watch = watchRuleset();
   // Closing an nf_tables socket waits for what was deleted to be destroyed, 16 ms with everybody else locked out: one
   // socket for good, where a helper process would close its own each time.
   const socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.netfilter);
   const transact = async (messages: readonly netlink.Message[]): Promise<void> => {
-    await socket.exchangeInBackground(nft.transaction(messages));
+    if (messages.length > 0) await socket.exchangeInBackground(nft.transaction(messages));
   };
 
   const admit = async (): Promise<void> => {
@@ -89,8 +94,22 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
         );
       }
       bridges.set(bridge.name, bridge);
+      if (!begun) return;
+      await run([sysctlStep(`net/ipv4/conf/${bridge.name}/route_localnet`, '1', [2])]);
+      await transact(bridgeMessages(table, [bridge]));
+      await admit();
+    },
+    async begin() {
+      begun = true;
       // Containers may have run on while the daemon was away: their ports stay until reconcile() has all the endpoints.
       await write(readPortElements(table));
+    },
+    async removeBridge(name) {
+      const bridge = bridges.get(name);
+      if (!bridge) return;
+      bridges.delete(name);
+      await tolerating(ENOENT, transact(bridgeMessages(table, [bridge], nft.deleteElements)));
+      await transact(disownMessages(name)).catch(error => warn(`removing the rules of ${name}`, error));
     },
     addPorts(endpoint) {
       const messages = portMessages(nft.addElements, table, portElements([endpoint]));

@@ -77,6 +77,24 @@ export function abandonedMessages(readLinks: () => ReadonlySet<string>): netlink
   return found.filter(({ bridge }) => !links.has(bridge)).map(({ removal }) => removal);
 }
 
+/** The messages that remove our rules for one bridge from foreign chains. */
+export function disownMessages(bridge: string): netlink.Message[] {
+  using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.netfilter);
+  return [nft.Family.ipv4, nft.Family.inet].flatMap(family =>
+    socket
+      .request([nft.getChains(family)])
+      .map(nft.parseChain)
+      .filter(chain => chain && (chain.name === DOCKER_USER || chain.base?.hook === nft.Hook.forward))
+      .filter(chain => chain !== undefined)
+      .flatMap(chain => {
+        const place = { table: { family, name: chain.table }, chain: chain.name };
+        return readRules(socket, place)
+          .filter(rule => COMMENT.exec(rule.comment)?.[1] === bridge)
+          .map(rule => nft.deleteRule(place.table, place.chain, rule.handle));
+      }),
+  );
+}
+
 /** The chains of one family that may drop what we forward. */
 function placesIn(family: nft.FamilyNumber, chains: readonly nft.ReadChain[]): Place[] {
   const places = chains.flatMap(chain => {

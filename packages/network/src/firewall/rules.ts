@@ -9,6 +9,8 @@ export type FirewallBridge = {
   readonly icc: boolean;
   /** Its containers reach the outside under the host's address. */
   readonly masquerade: boolean;
+  /** Its containers reach nothing beyond it. */
+  readonly internal?: boolean;
 };
 
 const { DataType: Type } = nft;
@@ -21,6 +23,8 @@ export const Sets = {
   pairs: 'pairs',
   /** Sources that leave under the host's address. */
   masqueraded: 'masqueraded',
+  /** Bridges that nothing may leave. */
+  internal: 'internal',
   /** Ports published on one address of the host, and on all. */
   ports: 'ports',
   wildcardPorts: 'wildcard-ports',
@@ -73,6 +77,7 @@ function setMessages(table: nft.Table): netlink.Message[] {
     { name: Sets.bridges, key: Type.linkName },
     { name: Sets.pairs, key: nft.concatenated(Type.linkName, Type.linkName) },
     { name: Sets.masqueraded, key: Type.ipv4, interval: true },
+    { name: Sets.internal, key: Type.linkName },
     { name: Sets.ports, key: nft.concatenated(Type.ipv4, Type.protocol, Type.port), value: target },
     { name: Sets.wildcardPorts, key: nft.concatenated(Type.protocol, Type.port), value: target },
   ].map((definition, index) => nft.addSet(table, definition, index + 1));
@@ -124,8 +129,9 @@ function ruleMessages(table: nft.Table): netlink.Message[] {
       nft.masquerade(),
     ]),
     rule('forward', 'connections that were admitted', [...nft.connectionState('established', 'related'), accept]),
-    rule('forward', 'published ports', [...nft.toLinkIn(Sets.bridges), ...nft.destinationWasTranslated(), accept]),
     rule('forward', 'containers of one bridge', [...nft.linksIn(Sets.pairs), accept]),
+    rule('forward', 'nothing leaves an internal network', [...nft.fromLinkIn(Sets.internal), drop]),
+    rule('forward', 'published ports', [...nft.toLinkIn(Sets.bridges), ...nft.destinationWasTranslated(), accept]),
     rule('forward', 'nothing else reaches containers', [...nft.toLinkIn(Sets.bridges), drop]),
   ];
 }
@@ -133,21 +139,27 @@ function ruleMessages(table: nft.Table): netlink.Message[] {
 /** How many rules a whole table has. */
 export const RULE_COUNT = ruleMessages({ family: nft.Family.inet, name: '' }).length;
 
-function bridgeMessages(table: nft.Table, bridges: readonly FirewallBridge[]): netlink.Message[] {
-  const names = bridges.map(({ name }) => ({ key: nft.linkName(name) }));
+/** The elements of bridges: added, or deleted, as `change` says. */
+export function bridgeMessages(
+  table: nft.Table,
+  bridges: readonly FirewallBridge[],
+  change: typeof nft.addElements = nft.addElements,
+): netlink.Message[] {
+  const nameOf = ({ name }: FirewallBridge) => ({ key: nft.linkName(name) });
   const pairs = bridges
     .filter(bridge => bridge.icc)
     .map(({ name }) => ({ key: nft.concat(nft.linkName(name), nft.linkName(name)) }));
   const masqueraded = bridges
-    .filter(bridge => bridge.masquerade)
+    .filter(bridge => bridge.masquerade && !bridge.internal)
     .map(({ subnet }) => ({
       key: nft.address(addressText(subnet.base)),
       until: nft.address(addressText(subnet.base + subnetSize(subnet))),
     }));
   return [
-    ...nft.addElements(table, Sets.bridges, names),
-    ...nft.addElements(table, Sets.pairs, pairs),
-    ...nft.addElements(table, Sets.masqueraded, masqueraded),
+    ...change(table, Sets.bridges, bridges.map(nameOf)),
+    ...change(table, Sets.pairs, pairs),
+    ...change(table, Sets.masqueraded, masqueraded),
+    ...change(table, Sets.internal, bridges.filter(bridge => bridge.internal).map(nameOf)),
   ];
 }
 
