@@ -90,10 +90,10 @@ describe('published escapes', { skip: rootOnly }, () => {
     await importTree(daemon, 'own-null', { links: { 'dev/null': '/proc/sys/kernel/core_pattern' } });
     const { stdout } = await daemon.docker(
       ...['run', '--rm', 'own-null', 'sh', '-c'],
-      'ls -l /dev/null; wc -c </proc/kcore; grep " /proc/kcore " /proc/self/mountinfo | wc -l; echo x >/proc/sys/kernel/core_pattern; echo status $?',
+      'ls -l /dev/null; wc -c </proc/kcore || echo 0; grep " /proc/kcore " /proc/self/mountinfo | wc -l; echo x >/proc/sys/kernel/core_pattern; echo status $?',
     );
     assert.match(stdout, /^c.* 1, +3 .*\/dev\/null/m, 'a real null device');
-    assert.match(stdout, /^0$/m, '/proc/kcore reads as nothing');
+    assert.match(stdout, /^0$/m, '/proc/kcore reads as nothing, or not at all by AppArmor');
     assert.match(stdout, /status [^0]/, 'core_pattern stays read-only');
   });
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Ended, execute } from './execute.ts';
 import { busyboxArchive } from './image.ts';
+import { slowness } from './slowness.ts';
 
 const gantry = new URL('../../gantry', import.meta.url).pathname;
 
@@ -77,7 +78,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
     if (child.pid === undefined) throw new Error('the daemon could not be started');
     const ended = new Promise<void>(done => child.once('exit', () => done()));
     daemon = { pid: child.pid, ended };
-    const deadline = performance.now() + 30_000;
+    const deadline = performance.now() + 30_000 * slowness;
     while (!(await answers(socket))) {
       if (child.exitCode !== null || performance.now() > deadline)
         throw new Error(`the daemon did not come up:\n${log()}`);

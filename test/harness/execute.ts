@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { slowness } from './slowness.ts';
 
 export type Ended = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
@@ -11,7 +12,7 @@ export function execute(
   return new Promise((resolve, reject) => {
     const child: ChildProcessWithoutNullStreams = spawn(file, args, {
       env: options.env ?? process.env,
-      timeout: options.timeoutMs ?? 120_000,
+      timeout: (options.timeoutMs ?? 120_000) * slowness,
       killSignal: 'SIGKILL',
     });
     const out: Buffer[] = [];

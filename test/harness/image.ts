@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { TestDaemon } from './daemon.ts';
 
 const busybox = '/usr/bin/busybox';
@@ -52,7 +52,7 @@ export type Tree = {
   readonly directories?: readonly string[];
   /** Path to content; executable when it starts with `#!`. */
   readonly files?: Readonly<Record<string, string>>;
-  /** Path to C source beside this file, compiled to a static program. */
+  /** Path to C source beside this file, compiled to a static program, or taken from the folder GANTRY_TEST_PROGRAMS. */
   readonly programs?: Readonly<Record<string, string>>;
   /** Dockerfile instructions for `docker import --change`. */
   readonly changes?: readonly string[];
@@ -71,7 +71,10 @@ export async function importTree(daemon: TestDaemon, name: string, tree: Tree): 
       writeFileSync(join(root, path), text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
     }
     for (const [path, source] of Object.entries(tree.programs ?? {})) {
-      execFileSync('cc', ['-static', '-O1', '-o', join(root, path), join(import.meta.dirname, source)]);
+      const compiled =
+        process.env.GANTRY_TEST_PROGRAMS && join(process.env.GANTRY_TEST_PROGRAMS, basename(source, '.c'));
+      if (compiled) copyFileSync(compiled, join(root, path));
+      else execFileSync('cc', ['-static', '-O1', '-o', join(root, path), join(import.meta.dirname, source)]);
     }
     for (const [path, target] of Object.entries(tree.links ?? {})) {
       mkdirSync(dirname(join(root, path)), { recursive: true });

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { newestVersion, oldestVersion } from '@gantry/api';
-import { type Engine, findKernelFeatures, openEngine } from '@gantry/engine';
+import { type Engine, findKernelFeatures, openEngine, prepareAppArmor } from '@gantry/engine';
 import { openImageStore, seedImages } from '@gantry/images';
 import { cgroup } from '@gantry/linux';
 import { type NetworkStack, openNetworkStack } from '@gantry/network';
@@ -28,7 +28,7 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
   const store = opened.use(new StateStore(join(dataRoot, 'state.db')));
   const launcher = opened.use(await startLauncher({ onExit: why => log.error(`the launcher ended: ${why}`) }));
   const cgroupLayout = cgroup.detectCgroupLayout();
-  const [images, networks, volumes] = await Promise.all([
+  const [images, networks, volumes, apparmor] = await Promise.all([
     openImageStore({
       root: join(dataRoot, 'images'),
       runDir: execRoot,
@@ -56,6 +56,7 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
       defaultAddressPools: config.defaultAddressPools,
     }).then(stack => opened.use(stack)),
     openVolumeStore({ root: join(dataRoot, 'volumes'), store }),
+    prepareAppArmor(warn),
   ]);
   await seedImages(images, seedDirectory, warn);
   return opened.use(
@@ -90,7 +91,7 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
         defaultRuntime: 'runc',
         seccompProfile: config.seccompProfile,
         noNewPrivileges: config.noNewPrivileges,
-        kernel: findKernelFeatures(cgroupLayout),
+        kernel: findKernelFeatures(cgroupLayout, apparmor),
       },
     }),
   );

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { createApiServer } from '@gantry/api';
 import type { Engine } from '@gantry/engine';
 import { isGantryError, messageOf } from '@gantry/errors';
-import { unblockSignal } from '@gantry/linux';
+import { notifyServiceManager, unblockSignal } from '@gantry/linux';
 import { type Given, helpText, parseCommandLine } from './config/command-line.ts';
 import { type DaemonConfig, loadConfig } from './config/config.ts';
 import { reloadedConfig } from './config/reload.ts';
@@ -107,7 +107,7 @@ async function serve(first: DaemonConfig, given: Given, log: Log): Promise<void>
     },
   });
   log.info(`Gantry ${readBuild().version} is ready after ${Math.round(performance.now())} ms`);
-  announceReady();
+  announceReady(log);
 }
 
 type SignalHandlers = {
@@ -155,7 +155,15 @@ function onCrash(log: Log, engine: () => Engine | undefined): void {
 }
 
 /** Tells who started this daemon that it answers: by a pipe, or by systemd's socket. */
-function announceReady(): void {
+function announceReady(log: Log): void {
+  const { NOTIFY_SOCKET } = process.env;
+  if (NOTIFY_SOCKET) {
+    try {
+      notifyServiceManager(NOTIFY_SOCKET, 'READY=1');
+    } catch (error) {
+      log.warn('the service manager could not be told that the daemon is ready', error);
+    }
+  }
   const descriptor = Number(process.env.GANTRY_READY_FD);
   if (!Number.isInteger(descriptor) || descriptor < 3) return;
   try {

@@ -17,6 +17,7 @@ export type KernelFeatures = {
   readonly blkioWeight: boolean;
   readonly blkioThrottle: boolean;
   readonly seccomp: boolean;
+  /** Containers are confined by AppArmor: the kernel has it and the default profile could be loaded. */
   readonly apparmor: boolean;
   readonly ipv4Forwarding: boolean;
   /** Number of processors that the daemon may use. */

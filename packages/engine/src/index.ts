@@ -4,4 +4,5 @@ export type * from './documents/index.ts';
 export type * from './engine.ts';
 export { openEngine } from './open.ts';
 export type { DaemonInfo, EngineOptions } from './options.ts';
+export { prepareAppArmor } from './system/apparmor.ts';
 export { findKernelFeatures } from './system/kernel-features.ts';

@@ -8,7 +8,8 @@ import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
 import { RestartDecider } from '../restart-policy.ts';
 import { containerCgroup } from '../spec/cgroup.ts';
-import { buildLaunch, sharedMemoryPath } from '../spec/index.ts';
+import { apparmorProfile, buildLaunch, DEFAULT_APPARMOR_PROFILE, sharedMemoryPath } from '../spec/index.ts';
+import { keepDefaultProfile } from '../system/apparmor.ts';
 import { fromMs } from '../time.ts';
 import { endAttachments } from './attachments.ts';
 import type { Container } from './container.ts';
@@ -86,10 +87,12 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   const sharedEtc = networkOwner(context, container)?.facts.etc;
   const runDir = context.runDir(id);
 
-  const [root, network, directory] = await Promise.allSettled([
+  const [root, network, directory, apparmor] = await Promise.allSettled([
     job.span('mount the root', async () => context.mountRoot(options.images.containerRoot(id))),
     job.span('reserve addresses and ports', () => attachNetworks(context, container)),
     job.span('make the run directory', () => mkdir(runDir, { recursive: true, mode: 0o700 })),
+    apparmorProfile(container.document.hostConfig, options.defaults) === DEFAULT_APPARMOR_PROFILE &&
+      keepDefaultProfile(),
   ]);
   using descriptors = new DisposableStack();
   if (root.status === 'fulfilled') descriptors.defer(() => closeDescriptor(root.value));
@@ -99,7 +102,7 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   if (network.status === 'fulfilled') {
     undo.push('give the network back', () => detachNetworks(context, container, network.value));
   }
-  for (const result of [root, network, directory]) if (result.status === 'rejected') throw result.reason;
+  for (const result of [root, network, directory, apparmor]) if (result.status === 'rejected') throw result.reason;
   if (root.status !== 'fulfilled' || network.status !== 'fulfilled') return;
 
   const { facts, document } = container;

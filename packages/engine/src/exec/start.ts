@@ -85,6 +85,7 @@ function run(
           rootFd,
           daemon: context.options.defaults,
           cgroup: context.options.cgroup,
+          initPid: shim.pid,
         }),
       );
       cleanup.defer(() => built.dispose());

@@ -32,6 +32,8 @@ export async function buildExec(input: {
   readonly rootFd: number;
   readonly daemon: EngineDefaults;
   readonly cgroup: CgroupLayout;
+  /** Pid of the container's first process, whose cgroup an exec joins when it is one below the container's. */
+  readonly initPid?: number;
 }): Promise<BuiltExec> {
   const { container, exec, daemon } = input;
   const { config, hostConfig } = container;
@@ -57,6 +59,7 @@ export async function buildExec(input: {
     cgroup: input.cgroup,
     cgroupsPath: containerCgroup(container.id, hostConfig.CgroupParent, daemon.cgroupParent),
     seccomp: security.seccomp,
+    ...(input.initPid === undefined ? {} : { initPid: input.initPid }),
   });
   return {
     plan,

@@ -6,4 +6,4 @@ export { type BindDetails, type ContainerMount, mountPoint } from './mount-model
 export type { NamespaceJoins } from './namespaces.ts';
 export { needsPopulate, populateVolumes } from './populate.ts';
 export { resolveMounts } from './resolve-mounts.ts';
-export { apparmorProfile } from './security.ts';
+export { apparmorProfile, DEFAULT_APPARMOR_PROFILE } from './security.ts';

@@ -1,11 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type CgroupLayout, cgroup, hasAppArmor, hasNamespace, hasSeccomp } from '@gantry/linux';
+import { type CgroupLayout, cgroup, hasNamespace, hasSeccomp } from '@gantry/linux';
 import type { KernelFeatures } from '../defaults.ts';
 
-/** Finds what the kernel and its cgroups can do, by the files that they have. */
-export function findKernelFeatures(layout: CgroupLayout): KernelFeatures {
+/**
+ * Finds what the kernel and its cgroups can do, by the files that they have.
+ * @param apparmor what prepareAppArmor found
+ */
+export function findKernelFeatures(layout: CgroupLayout, apparmor: boolean): KernelFeatures {
   const has = (controller: string, file: string): boolean => {
     if (layout.version === 2) return layout.controllers.has(controller);
     const directory = cgroup.controllerDirectory(layout, controller, '/');
@@ -33,7 +36,7 @@ export function findKernelFeatures(layout: CgroupLayout): KernelFeatures {
     blkioWeight: v2 ? layout.controllers.has('io') : layout.bfq || has('blkio', 'blkio.weight'),
     blkioThrottle: v2 ? layout.controllers.has('io') : has('blkio', 'blkio.throttle.read_bps_device'),
     seccomp: hasSeccomp(),
-    apparmor: hasAppArmor(),
+    apparmor,
     ipv4Forwarding: read('/proc/sys/net/ipv4/ip_forward') === '1',
     cpus: availableParallelism(),
     availableCpus: cpusetFile('cpuset.cpus', 'cpuset.cpus.effective'),

@@ -124,7 +124,7 @@ export class EngineBench implements AsyncDisposable {
           defaultRuntime: 'runc',
           seccompProfile: 'builtin',
           noNewPrivileges: false,
-          kernel: findKernelFeatures(layout),
+          kernel: findKernelFeatures(layout, false),
         },
       }),
     );

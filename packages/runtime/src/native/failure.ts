@@ -49,6 +49,9 @@ function explain(failure: LaunchFailure): string {
     if (detail === 'notExecutable') return `exec: ${quoted(name)}: ${text}`;
     return `exec ${name}: ${text}`;
   }
+  if ('path' in step && step.path.endsWith('/attr/apparmor/exec')) {
+    return `unable to apply apparmor profile: apparmor failed to apply profile: write ${step.path}: ${text}`;
+  }
   if (step.op === 'chdir') return `chdir to cwd (${quoted(step.path)}) set in config.json failed: ${text}`;
   if (step.op === 'mount' || step.op === 'moveMount') return `error ${describeStep(step)}: ${text}`;
   return `${describeStep(step)}: ${text}`;
