@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { DistributionInspect, SearchResult } from '@gantry/images';
+import type { DistributionInspect, PathStatus, SearchResult } from '@gantry/images';
 import type { JobLog } from '@gantry/jobs';
 import type { AttachOptions, ClientConnection } from '@gantry/runtime';
 import type {
@@ -36,6 +36,32 @@ export type ContainerCreate = {
   readonly networkingConfig: NetworkingConfig;
   readonly name: string | undefined;
   readonly platform: string | undefined;
+};
+
+export type ContainerChange = { Path: string; Kind: 0 | 1 | 2 };
+
+/** An archive that is extracted into a directory of a container. */
+export type ArchiveWrite = {
+  readonly path: string;
+  readonly source: Readable;
+  /** Refuse to put a file in the place of a directory, or the other way round. */
+  readonly keepKind: boolean;
+  /** All of it belongs to the container's user, if it has one. */
+  readonly ownedByUser: boolean;
+  readonly signal: AbortSignal;
+};
+
+export type ContainerCommit = {
+  /** Empty for an image without a name. */
+  readonly repository: string;
+  readonly tag: string;
+  readonly author: string;
+  readonly comment: string;
+  readonly pause: boolean;
+  /** Dockerfile instructions. */
+  readonly changes: readonly string[];
+  /** Instead of the container's own. */
+  readonly config: Partial<ContainerConfig> | undefined;
 };
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
@@ -86,6 +112,23 @@ export interface Containers {
   logs(ref: Ref, options: LogsOptions, signal: AbortSignal): Promise<{ tty: boolean; body: Readable }>;
   top(ref: Ref, psArgs: string): Promise<{ Titles: string[]; Processes: string[][] }>;
   resize(ref: Ref, size: { rows: number; columns: number }): Promise<void>;
+  /** Samples of what it uses: one each second, or one alone. Throws for a container that is not there before the first. */
+  stats(
+    ref: Ref,
+    options: { stream: boolean; oneShot: boolean },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<StatsDocument>>;
+  /** Describes what is at a path. @throws notFound `Could not find the file X in container C` */
+  statusOfPath(ref: Ref, path: string): Promise<PathStatus>;
+  /** A tar archive of what is at a path. */
+  readPath(ref: Ref, path: string, signal: AbortSignal): Promise<{ status: PathStatus; body: Readable }>;
+  /** Extracts an archive into a directory. */
+  writePath(ref: Ref, archive: ArchiveWrite): Promise<void>;
+  /** The root file system as a tar archive. */
+  export(ref: Ref, signal: AbortSignal): Promise<Readable>;
+  changes(ref: Ref): Promise<ContainerChange[]>;
+  /** Makes an image of a container; answers with its id. */
+  commit(ref: Ref, request: ContainerCommit, signal: AbortSignal): Promise<string>;
 }
 
 export interface Execs {
@@ -118,6 +161,14 @@ export interface Images {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<void>;
+  /** What the registry has under a reference. */
+  distribution(ref: string, authorization: unknown, signal: AbortSignal): Promise<DistributionInspect>;
+  /** Asks an index; `limit` 0 is the default of 25. */
+  search(
+    term: string,
+    options: { limit: number; filters: Filters; authorization: unknown },
+    signal: AbortSignal,
+  ): Promise<SearchResult[]>;
   load(
     archive: Readable,
     options: { quiet: boolean; platform: string | undefined },
@@ -155,14 +206,6 @@ export interface Volumes {
   inspect(name: string): Promise<VolumeDocument>;
   remove(name: string, force: boolean): Promise<void>;
   prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>;
-  /** What the registry has under a reference. */
-  distribution(ref: string, authorization: unknown, signal: AbortSignal): Promise<DistributionInspect>;
-  /** Asks an index; `limit` 0 is the default of 25. */
-  search(
-    term: string,
-    options: { limit: number; filters: Filters; authorization: unknown },
-    signal: AbortSignal,
-  ): Promise<SearchResult[]>;
 }
 
 export interface Events {
@@ -178,6 +221,8 @@ export interface System {
   info(): Promise<Record<string, unknown>>;
   /** GET /version, newest API version. */
   version(): Promise<Record<string, unknown>>;
+  /** Checks the credentials of POST /auth at their registry. */
+  login(authorization: unknown, signal: AbortSignal): Promise<{ IdentityToken: string; Status: string }>;
   diskUsage(types: ReadonlySet<string>): Promise<Record<string, unknown>>;
 }
 
@@ -192,5 +237,3 @@ export interface Engine extends AsyncDisposable {
   readonly system: System;
   readonly jobs: JobLog;
 }
-  /** Checks the credentials of POST /auth at their registry. */
-  login(authorization: unknown, signal: AbortSignal): Promise<{ IdentityToken: string; Status: string }>;

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { invalidParameter } from '@gantry/errors';
 import type { ImageConfigDocument } from '@gantry/images';
 
@@ -10,9 +11,23 @@ type Config = {
  * @throws invalidParameter for an instruction that import does not take
  */
 export function parseImageChanges(changes: readonly string[]): ImageConfigDocument['config'] {
-  const config: Config = {};
-  for (const change of changes) apply(config, change.trim());
-  return config;
+  return applyImageChanges({}, changes);
+}
+
+/** A configuration after such instructions (`docker commit --change`). @throws invalidParameter */
+export function applyImageChanges(
+  config: NonNullable<ImageConfigDocument['config']>,
+  changes: readonly string[],
+): NonNullable<ImageConfigDocument['config']> {
+  const changed: Config = { ...config };
+  let hasCommand = false;
+  for (const change of changes) {
+    apply(changed, change.trim());
+    if (/^\s*cmd\s/i.test(change)) hasCommand = true;
+    // A new entry point does not want the old one's arguments.
+    else if (/^\s*entrypoint\s/i.test(change) && !hasCommand) changed.Cmd = null;
+  }
+  return changed;
 }
 
 function apply(config: Config, change: string): void {
@@ -26,7 +41,10 @@ function apply(config: Config, change: string): void {
       config.Entrypoint = command(rest);
       return;
     case 'ENV':
-      config.Env = [...(config.Env ?? []), ...pairs(rest).map(([key, value]) => `${key}=${value}`)];
+      for (const [key, value] of pairs(rest)) {
+        const others = (config.Env ?? []).filter(assignment => !assignment.startsWith(`${key}=`));
+        config.Env = [...others, `${key}=${value}`];
+      }
       return;
     case 'LABEL':
       config.Labels = { ...config.Labels, ...Object.fromEntries(pairs(rest)) };
@@ -47,7 +65,7 @@ function apply(config: Config, change: string): void {
       config.User = rest;
       return;
     case 'WORKDIR':
-      config.WorkingDir = rest;
+      config.WorkingDir = posix.resolve('/', config.WorkingDir ?? '', rest);
       return;
     case 'STOPSIGNAL':
       config.StopSignal = rest;

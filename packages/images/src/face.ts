@@ -1,4 +1,11 @@
 import type { Readable } from 'node:stream';
+import type { CommitOptions } from './files/commit.ts';
+import type { ContainerFiles } from './files/container-files.ts';
+import type { Change } from './files/layer-diff.ts';
+
+export type { CommitOptions } from './files/commit.ts';
+export type { Change } from './files/layer-diff.ts';
+export type { PathStatus } from './files/path.ts';
 
 /** How a root file system is put together; the runtime mounts it as a detached mount. */
 export type RootMount =
@@ -71,13 +78,6 @@ export type TransferProgress = (message: {
   aux?: unknown;
 }) => void;
 
-/** The local images and the writable layers of containers. */
-export interface ImageStore extends AsyncDisposable {
-  /** The storage driver's name, as `overlay2`. */
-  readonly driver: string;
-  /** Rows of `info`'s DriverStatus. */
-  driverStatus(): readonly (readonly [string, string])[];
-  list(): readonly StoredImage[];
 /** GET /distribution/{name}/json. */
 export type DistributionInspect = {
   readonly Descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number };
@@ -101,9 +101,16 @@ export interface Registries {
   search(term: string, limit: number, authorization: unknown, signal: AbortSignal): Promise<SearchResult[]>;
 }
 
+/** The local images and the writable layers of containers. */
+export interface ImageStore extends AsyncDisposable {
+  readonly registries: Registries;
+  /** The storage driver's name, as `overlay2`. */
+  readonly driver: string;
+  /** Rows of `info`'s DriverStatus. */
+  driverStatus(): readonly (readonly [string, string])[];
+  list(): readonly StoredImage[];
   /** By name, id or id prefix, as Docker resolves it. @throws notFound `No such image: NAME` */
   get(ref: string): StoredImage;
-  readonly registries: Registries;
   tag(imageId: string, reference: string): Promise<void>;
   /** Removes one name. */
   untag(reference: string): Promise<void>;
@@ -145,6 +152,12 @@ export interface Registries {
   containerLayers(): readonly string[];
   /** Bytes of a container's writable layer. */
   containerLayerSize(containerId: string): Promise<number>;
+  /** What a container has changed, by path; `own` are paths that the engine makes in every container, without a leading slash. */
+  containerChanges(containerId: string, own: readonly string[]): Promise<readonly Change[]>;
+  /** Makes an image of a container, without a name. Nothing of it remains when it fails. */
+  commit(containerId: string, options: CommitOptions, signal: AbortSignal): Promise<StoredImage>;
+  /** Files of containers, below the descriptor of a root. */
+  readonly files: ContainerFiles;
   /** GraphDriver.Data of an image's inspect. */
   imageGraphDriverData(imageId: string): Record<string, string>;
   /** The layers of an image, bottom first. */

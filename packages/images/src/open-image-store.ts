@@ -5,6 +5,9 @@ import { importImage } from './archive/import.ts';
 import { loadImages } from './archive/load.ts';
 import { saveImages } from './archive/save.ts';
 import type { ImageStore } from './face.ts';
+import { commitContainer } from './files/commit.ts';
+import { differenceOf } from './files/container-difference.ts';
+import { containerFiles } from './files/container-files.ts';
 import type { PullContext } from './pull/pull.ts';
 import { SharedPulls } from './pull/shared-pulls.ts';
 import { seedArchive } from './seed.ts';
@@ -30,12 +33,15 @@ export type ImageStoreOptions = {
 };
 
 const THREADS = 4;
+/** Copies wait for their clients: they have threads of their own, so that no slow client holds up a pull. */
+const FILE_THREADS = 16;
 
 /** Opens the image store below `root`, and removes what an earlier process left unfinished there. */
 export async function openImageStore(options: ImageStoreOptions): Promise<ImageStore> {
   const { root, store } = options;
   await mkdir(root, { recursive: true, mode: 0o711 });
   const workers = new Workers(THREADS);
+  const fileWorkers = new Workers(FILE_THREADS);
   const previous = ImageDatabase.prepare(store);
   const driver = await openDriver(root, workers, { wanted: options.storageDriver, previous });
   const database = new ImageDatabase(store, driver.name);
@@ -54,15 +60,9 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
   };
   const lowerOf = (imageId: string): string[] => database.imageLayers(imageId).map(layer => layer.folder);
 
-  return {
-    driver: driver.name,
-    driverStatus: () => driver.status,
-    list: () => images.list(),
-    get: ref => images.get(ref),
-    tag: (imageId, reference) => images.tag(imageId, reference),
   const { registries } = context;
 
-    untag: reference => images.untag(reference),
+  return {
     registries: {
       login: async (authorization, signal) =>
         (await import('./registry/login.ts')).login(registries, authorization, signal),
@@ -71,6 +71,12 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       search: async (term, limit, authorization, signal) =>
         (await import('./registry/search.ts')).searchImages(registries, term, limit, authorization, signal),
     },
+    driver: driver.name,
+    driverStatus: () => driver.status,
+    list: () => images.list(),
+    get: ref => images.get(ref),
+    tag: (imageId, reference) => images.tag(imageId, reference),
+    untag: reference => images.untag(reference),
     delete: (imageId, deleteOptions) => images.delete(imageId, deleteOptions),
     pull: (reference, pullOptions, progress, signal) =>
       pulls.run(JSON.stringify([reference, pullOptions]), progress, signal, async (tell, shared) => {
@@ -113,12 +119,17 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     containerLayers: () => driver.containers(),
     containerLayerSize: containerId => workers.run({ kind: 'size', path: driver.containerTree(containerId) }),
 
+    containerChanges: (containerId, own) =>
+      fileWorkers.run({ kind: 'changes', difference: differenceOf(driver, containerId, own) }),
+    commit: (containerId, commitOptions, signal) => commitContainer(images, containerId, commitOptions, signal),
+    files: containerFiles(fileWorkers),
+
     seed: path => seedArchive(images, path),
     settled: () => layers.settled(),
 
     async [Symbol.asyncDispose]() {
       await layers.settled();
-      await workers[Symbol.asyncDispose]();
+      await Promise.all([workers[Symbol.asyncDispose](), fileWorkers[Symbol.asyncDispose]()]);
     },
   };
 }

@@ -251,15 +251,18 @@ export type FileStatus = {
   readonly minor: number;
   /** `major:minor` of the file system. */
   readonly device: string;
+  /** Which mount it was reached by. */
+  readonly mountId: number;
 };
 
 const statBuffer = Buffer.alloc(256);
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_MNT_ID = 0x1000;
 
 /** The status of `name` itself (of `dir` when the name is empty), undefined when there is none. @throws SystemCallError */
 export function statusAt(dir: number, name: ByteString): FileStatus | undefined {
   const flags = AT_SYMLINK_NOFOLLOW | (name === '' ? AT_EMPTY_PATH : 0);
-  const result = attempt(statxFn(dir, first(name, 'statx'), flags, STATX_BASIC_STATS, statBuffer));
+  const result = attempt(statxFn(dir, first(name, 'statx'), flags, STATX_BASIC_STATS | STATX_MNT_ID, statBuffer));
   if (result === -constants.errno.ENOENT) return undefined;
   if (result < 0) throw new SystemCallError('statx', -result, displayName(name));
   const time = (at: number): FileTime => ({
@@ -279,6 +282,7 @@ export function statusAt(dir: number, name: ByteString): FileStatus | undefined 
     major: statBuffer.readUInt32LE(128),
     minor: statBuffer.readUInt32LE(132),
     device: `${statBuffer.readUInt32LE(136)}:${statBuffer.readUInt32LE(140)}`,
+    mountId: Number(statBuffer.readBigUInt64LE(144)),
   };
 }
 

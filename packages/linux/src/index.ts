@@ -1,4 +1,3 @@
-export { findAppArmorParser, loadAppArmorPolicy, loadedAppArmorProfile } from './apparmor.ts';
 export {
   availableCapabilities,
   boundingSet,
@@ -29,6 +28,8 @@ export {
 } from './kernel.ts';
 export {
   attachMount,
+  attachMountOver,
+  changeDetached,
   cloneMount,
   mount,
   mountDetached,
@@ -42,7 +43,6 @@ export * as flags from './mount-flags.ts';
 export { type MountInfo, mountOf, parseMountInfo, readMountInfo } from './mountinfo.ts';
 export * as netlink from './netlink/index.ts';
 export * as nftables from './nftables/index.ts';
-export { notifyServiceManager } from './notify-socket.ts';
 export { probePort } from './port-probe.ts';
 export { kill, processStartTime, RLIM_INFINITY, readLimit } from './process.ts';
 export { RLIMITS, rlimitNumber } from './rlimits.ts';

@@ -45,6 +45,7 @@ const FSCONFIG_CMD_CREATE = 6;
 const OPEN_TREE_CLONE = 1;
 const CLOSE_EXEC = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 /** fsconfig(2) takes strings of 255 bytes and a NUL. */
 const FSCONFIG_STRING = 255;
 const E2BIG = 7;
@@ -83,6 +84,35 @@ export function cloneMount(path: string, options: { recursive: boolean; at?: num
 /** Attaches a detached mount at `target` in this mount namespace. @see move_mount(2) */
 export function attachMount(fd: number, target: string): void {
   check(moveMount(MOVE_MOUNT, fd, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH), 'move_mount', target);
+}
+
+/**
+ * Mounts a detached mount over what the descriptor `target` (O_PATH) is.
+ * @throws SystemCallError EINVAL when the target is below a detached mount and the kernel older than 6.15
+ */
+export function attachMountOver(fd: number, target: number): void {
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+  check(moveMount(MOVE_MOUNT, fd, '', target, '', flags), 'move_mount');
+}
+
+/**
+ * Lets `change` mount things below a detached root, on kernels that cannot do that: the root is attached at a private place
+ * for as long as it takes. Returns a detached copy with everything below it; the caller closes both.
+ */
+export function changeDetached(root: number, change: (root: number) => void): number {
+  const place = mkdtempSync(join(tmpdir(), 'gantry-mount-'));
+  try {
+    attachMount(root, place);
+    try {
+      mount('', place, '', MS_PRIVATE | MS_REC);
+      change(root);
+      return cloneMount(place, { recursive: true });
+    } finally {
+      umount(place, MNT_DETACH);
+    }
+  } finally {
+    rmdirSync(place);
+  }
 }
 
 /** mount_setattr(2) on the mount of a descriptor; `propagation` is MS_PRIVATE, MS_SLAVE, MS_SHARED or 0. */

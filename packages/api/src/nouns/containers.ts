@@ -12,15 +12,16 @@ import { encodeJsonLine } from '../json/encode.ts';
 import { inspectFor, summaryFor } from '../versions/container.ts';
 import { attach, attachWebSocket } from './attach.ts';
 import { create } from './container-create.ts';
+import { changes, commit, exportContainer, getArchive, putArchive, statPath } from './container-files.ts';
 
 export const containerRoutes: readonly Route[] = [
   get('/containers/{name*}/checkpoints', experimental),
   post('/containers/{name*}/checkpoints', experimental),
   remove('/containers/{name}/checkpoints/{checkpoint}', experimental),
-  head('/containers/{name*}/archive', archive),
+  head('/containers/{name*}/archive', statPath),
   get('/containers/json', list),
-  get('/containers/{name*}/export', call => notYet(call, 'exporting a container')),
-  get('/containers/{name*}/changes', call => notYet(call, 'listing the changes of a container')),
+  get('/containers/{name*}/export', exportContainer),
+  get('/containers/{name*}/changes', changes),
   get('/containers/{name*}/json', inspect),
   get('/containers/{name*}/top', async call =>
     sendJson(call, 200, await call.engine.containers.top(name(call), call.query.get('ps_args'))),
@@ -28,7 +29,7 @@ export const containerRoutes: readonly Route[] = [
   get('/containers/{name*}/logs', logs),
   get('/containers/{name*}/stats', call => notYet(call, 'measuring a container')),
   get('/containers/{name*}/attach/ws', attachWebSocket),
-  get('/containers/{name*}/archive', archive),
+  get('/containers/{name*}/archive', getArchive),
   post('/containers/create', create),
   post('/containers/{name*}/kill', kill),
   post(
@@ -57,7 +58,7 @@ export const containerRoutes: readonly Route[] = [
     sendJson(call, 200, await call.engine.containers.prune(parseFilters(call.query.get('filters')))),
   ),
   post('/commit', commit),
-  put('/containers/{name*}/archive', archive),
+  put('/containers/{name*}/archive', putArchive),
   remove(
     '/containers/{name*}',
     done(({ engine, params, query }) =>
@@ -222,17 +223,4 @@ function conditionOf(text: string): WaitCondition {
     default:
       throw invalidParameter(`invalid condition: ${JSON.stringify(text)}`);
   }
-}
-
-async function archive(call: Call): Promise<void> {
-  if (name(call) === '') throw invalidParameter('bad parameter: namecannot be empty');
-  if (call.query.get('path') === '') throw invalidParameter('bad parameter: pathcannot be empty');
-  await notYet(call, 'copying files to and from a container');
-}
-
-async function commit(call: Call): Promise<void> {
-  const container = call.query.get('container');
-  if (container === '') throw invalidParameter('invalid name or ID supplied: ""');
-  await call.engine.containers.inspect(container, { size: false });
-  throw notImplemented('committing a container to an image is not built yet');
 }

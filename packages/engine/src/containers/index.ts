@@ -1,7 +1,10 @@
 import { systemError } from '@gantry/errors';
 import type { EngineContext } from '../context.ts';
 import type { Containers } from '../engine.ts';
+import { exportContainer, readPath, statusOfPath, writePath } from './archive.ts';
 import { prepareAttach } from './attach.ts';
+import { changesOfContainer } from './changes.ts';
+import { commitContainer } from './commit.ts';
 import { createContainer } from './create.ts';
 import { inspectContainer } from './inspect.ts';
 import { killByName } from './kill.ts';
@@ -49,6 +52,12 @@ export function containersOf(context: EngineContext): Containers {
     attach: async (ref, options) => prepareAttach(context, find(ref), options, ref),
     logs: async (ref, options, signal) => openLogs(find(ref), options, signal),
     top: async (ref, psArgs) => topOfContainer(context, find(ref), psArgs),
+    statusOfPath: async (ref, path) => statusOfPath(context, find(ref), path, ref),
+    readPath: async (ref, path, signal) => readPath(context, find(ref), path, ref, signal),
+    writePath: async (ref, archive) => writePath(context, find(ref), archive, ref),
+    export: async (ref, signal) => exportContainer(context, find(ref), signal),
+    changes: async ref => changesOfContainer(context, find(ref)),
+    commit: async (ref, request, signal) => commitContainer(context, find(ref), request, signal),
     resize: async (ref, size) => resizeContainer(context, find(ref), size),
   };
 }

@@ -4,11 +4,11 @@ import { file, SystemCallError } from '@gantry/linux';
 import type { ByteString, TarEntry } from '../tar/entry.ts';
 import { type TarHandler, TarParser } from '../tar/parser.ts';
 import { baseOf, cleanEntryName, type LayerPath, parentOf } from '../unpack/entry-path.ts';
-import { check, removeTree, Tree } from '../unpack/tree.ts';
+import { check, Tree } from '../unpack/tree.ts';
 import { decompress } from '../worker/decompress.ts';
-import { isCarried, openNode } from './tree-tar.ts';
+import { isCarried, openDirectory, openNode } from './tree-tar.ts';
 
-const { EOPNOTSUPP, EPERM } = constants.errno;
+const { EBUSY, EISDIR, EOPNOTSUPP, EPERM } = constants.errno;
 const NEW_FILE = file.O_WRONLY | file.O_CREAT | file.O_EXCL | file.O_NOFOLLOW;
 const TYPE_BITS = { character: file.S_IFCHR, block: file.S_IFBLK, fifo: file.S_IFIFO } as const;
 
@@ -136,12 +136,8 @@ class Extractor implements TarHandler, Disposable {
       const [at, into] = [path, this.#target].map(name => JSON.stringify(this.#shown(name)));
       throw systemError(`cannot overwrite ${was} ${at} with ${will} ${into}`);
     }
-    try {
-      removeTree(parent, base);
-    } catch (error) {
-      if (error instanceof SystemCallError) throw new SystemCallError('unlinkat', error.errno, this.#shown(path));
-      throw error;
-    }
+    const mount = file.statusAt(parent, '')?.mountId;
+    if (mount !== undefined) removeOnMount(parent, base, mount, this.#shown(path));
     if (isDirectory) this.#tree.forget();
   }
 
@@ -193,5 +189,35 @@ class Extractor implements TarHandler, Disposable {
     if (this.#file) file.closeDescriptor(this.#file.fd);
     this.#file = undefined;
     this.#tree[Symbol.dispose]();
+  }
+}
+
+/**
+ * Removes a name and what is below it. What something is mounted over stays: by a descriptor from another namespace the kernel
+ * would take the container's mount away, and a volume's files with it.
+ * @throws SystemCallError EBUSY
+ */
+function removeOnMount(parent: number, base: ByteString, mount: number, shown: string): void {
+  const node = openNode(parent, base);
+  if (!node) return;
+  try {
+    if (node.status.mountId !== mount) throw new SystemCallError('unlinkat', EBUSY, shown);
+    if ((node.status.mode & file.S_IFMT) === file.S_IFDIR) {
+      const listed = openDirectory(node.fd);
+      try {
+        for (const name of file.directoryNames(listed)) {
+          removeOnMount(listed, name, mount, `${shown}/${file.displayName(name)}`);
+        }
+      } finally {
+        file.closeDescriptor(listed);
+      }
+      check(file.tryUnlinkAt(parent, base, file.AT_REMOVEDIR), 'unlinkat', shown);
+    } else {
+      const result = file.tryUnlinkAt(parent, base);
+      // It has become a directory meanwhile: the one who did that gets an error, not its content removed.
+      check(result === -EISDIR ? -EBUSY : result, 'unlinkat', shown);
+    }
+  } finally {
+    file.closeDescriptor(node.fd);
   }
 }

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { invalidParameter } from '@gantry/errors';
 import { file, SystemCallError } from '@gantry/linux';
 import type { ByteString } from '../tar/entry.ts';
 
@@ -106,4 +107,19 @@ export function followLinks(root: number, path: ByteString): ByteString {
     }
   }
   return `/${done.join('/')}`;
+}
+
+/** The directory that `path` leads to once every link is followed. @throws SystemCallError ENOENT, invalidParameter when it is none */
+export function targetDirectory(root: number, path: string): string {
+  const resolved = followLinks(root, file.byteString(path));
+  const fd = openPath(root, resolved);
+  try {
+    const status = file.statusAt(fd, '');
+    if (!status || (status.mode & file.S_IFMT) !== file.S_IFDIR) {
+      throw invalidParameter('extraction point is not a directory');
+    }
+    return file.displayName(resolved);
+  } finally {
+    file.closeDescriptor(fd);
+  }
 }

@@ -1,3 +1,4 @@
+import type { FileTasks } from '../files/tasks.ts';
 import type { TakenLayer } from '../unpack/layer-intake.ts';
 import type { LayerForm, UnpackLimits } from '../unpack/unpacker.ts';
 import type { SaveMember } from './save-task.ts';
@@ -69,7 +70,8 @@ export type Tasks =
   | TaskOf<'remove', { readonly paths: readonly string[] }, undefined>
   /** Apparent size of a tree, files once. */
   | TaskOf<'size', { readonly path: string }, number>
-  | TaskOf<'sync', { readonly path: string }, undefined>;
+  | TaskOf<'sync', { readonly path: string }, undefined>
+  | FileTasks;
 
 export type Task = Tasks['task'];
 export type TaskKind = Task['kind'];

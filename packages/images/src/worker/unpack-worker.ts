@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { isGantryError, messageOf } from '@gantry/errors';
 import { SystemCallError } from '@gantry/linux';
+import { runFileTask } from '../files/tasks.ts';
 import { archiveTask } from './archive-task.ts';
 import { compressTask } from './compress-task.ts';
 import { TaskInput } from './input.ts';
@@ -67,6 +68,8 @@ async function run(task: Task, from: TaskInput): Promise<unknown> {
       return sizeTask(task.path);
     case 'sync':
       return syncTask(task.path);
+    default:
+      return await runFileTask(task, from, pieces => output(pieces, from));
   }
 }
 

@@ -174,8 +174,12 @@ export class Workers implements AsyncDisposable {
   stream<K extends TaskKind>(
     task: Extract<Task, { kind: K }>,
     signal: AbortSignal,
-    /** `onResult` is called before the stream ends. */
-    on: { readonly onUsed?: (bytes: number) => void; readonly onResult?: (result: ResultOf<K>) => void } = {},
+    /** `onResult` is called before the stream ends, `onEnded` when the thread has let go of the task, however it ended. */
+    on: {
+      readonly onUsed?: (bytes: number) => void;
+      readonly onResult?: (result: ResultOf<K>) => void;
+      readonly onEnded?: () => void;
+    } = {},
   ): Readable {
     const ended = new AbortController();
     const chunks: { bytes: Uint8Array; taken: () => void }[] = [];
@@ -205,10 +209,11 @@ export class Workers implements AsyncDisposable {
       },
     });
     const options = { signal: AbortSignal.any([signal, ended.signal]), ...(on.onUsed ? { onUsed: on.onUsed } : {}) };
-    this.run(task, options, (bytes, thread) => {
+    const running = this.run(task, options, (bytes, thread) => {
       chunks.push({ bytes, taken: () => thread.taken() });
       pump();
-    }).then(
+    });
+    running.finally(on.onEnded).then(
       result => {
         on.onResult?.(result);
         finished = true;
