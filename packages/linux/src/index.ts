@@ -1,3 +1,4 @@
+export { findAppArmorParser, loadAppArmorPolicy, loadedAppArmorProfile } from './apparmor.ts';
 export {
   availableCapabilities,
   boundingSet,
@@ -43,6 +44,7 @@ export * as flags from './mount-flags.ts';
 export { type MountInfo, mountOf, parseMountInfo, readMountInfo } from './mountinfo.ts';
 export * as netlink from './netlink/index.ts';
 export * as nftables from './nftables/index.ts';
+export { notifyServiceManager } from './notify-socket.ts';
 export { probePort } from './port-probe.ts';
 export { kill, processStartTime, RLIM_INFINITY, readLimit } from './process.ts';
 export { RLIMITS, rlimitNumber } from './rlimits.ts';
