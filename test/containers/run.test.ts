@@ -42,6 +42,32 @@ describe('docker run', { skip: rootOnly }, () => {
     assert.equal((await daemon.docker('ps', '-aq')).stdout, '', 'nothing of them is left');
   });
 
+  test('what cannot be had is refused in the words of dockerd, and no image is looked for because of it', async () => {
+    const refused: readonly (readonly [option: string, text: string])[] = [
+      ['--ipc=container:nope', 'Error response from daemon: No such container: nope\n'],
+      ['--pid=container:nope', 'Error response from daemon: No such container: nope\n'],
+      ['--workdir=/etc/hostname', 'Cannot mkdir: /etc/hostname is not a directory\n'],
+      ['--sysctl=net.nosuch=1', 'open sysctl net.nosuch file: unsafe procfs detected: '],
+      ['--sysctl=kernel.msgmax=foo', 'failed to write sysctl kernel.msgmax = "foo": write '],
+      ['--platform=foo', '"foo": unknown operating system or architecture: invalid argument\n'],
+    ];
+    for (const [option, text] of refused) {
+      const { code, stderr } = await daemon.docker('run', '--rm', option, 'busybox', 'true');
+      assert.ok(code >= 125, option);
+      assert.ok(stderr.includes(text), `${option}: ${stderr}`);
+      assert.ok(!stderr.includes('Unable to find image'), option);
+    }
+    const other = await daemon.api('POST', '/containers/create?platform=linux/s390x', {
+      Image: 'busybox',
+      Cmd: ['true'],
+    });
+    assert.equal(other.status, 404);
+    assert.match(
+      other.body,
+      /found but its platform \(linux\/\w+\) does not match the specified platform \(linux\/s390x\)/,
+    );
+  });
+
   test('stdout and stderr arrive apart', async () => {
     const { stdout, stderr } = await daemon.docker('run', '--rm', 'busybox', 'sh', '-c', 'echo out; echo err >&2');
     assert.equal(stdout, 'out\n');

@@ -106,5 +106,6 @@ test('the best platform of a list is chosen', () => {
   assert.equal(choose('linux/arm/v6'), 'linux/arm/v5');
   assert.equal(choose('linux/s390x'), undefined);
   assert.equal(platformScore(parsePlatform('linux/arm/v6'), parsePlatform('linux/arm/v7')), 0);
-  assert.throws(() => parsePlatform('linux/a/b/c'), /invalid platform/);
+  assert.throws(() => parsePlatform('linux/a/b/c'), /cannot parse platform specifier/);
+  assert.throws(() => parsePlatform('foo'), /unknown operating system or architecture/);
 });

@@ -18,6 +18,17 @@ const ARCHITECTURES: Readonly<Record<string, readonly [architecture: string, var
   armel: ['arm', 'v6'],
 };
 
+const SYSTEMS = new Set(
+  'aix android darwin dragonfly freebsd hurd illumos ios js linux macos nacl netbsd openbsd plan9 solaris windows zos'.split(
+    ' ',
+  ),
+);
+const KNOWN_ARCHITECTURES = new Set(
+  '386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm'.split(
+    ' ',
+  ),
+);
+
 /** Brings the many names of an architecture to those of Go, as containerd's platforms package does. */
 export function normalisePlatform(platform: Platform): Platform {
   const os = platform.os.toLowerCase() === 'macos' ? 'darwin' : platform.os.toLowerCase();
@@ -33,15 +44,18 @@ export function normalisePlatform(platform: Platform): Platform {
 /** Reads `linux/arm64/v8`, `linux/amd64`, `arm64` or `linux`. @throws invalidParameter for anything else */
 export function parsePlatform(text: string, host: Platform = hostPlatform()): Platform {
   const parts = text.split('/');
-  if (parts.length > 3 || parts.some(part => !/^[A-Za-z0-9_.-]+$/.test(part))) {
+  if (parts.length > 3) throw invalidParameter(`"${text}": cannot parse platform specifier: invalid argument`);
+  if (parts.some(part => !/^[A-Za-z0-9_.-]+$/.test(part))) {
     throw invalidParameter(`"${text}": invalid platform: platform specifier component must match "^[A-Za-z0-9_.-]+$"`);
   }
   const [first = '', second, variant] = parts;
   if (second !== undefined) {
     return normalisePlatform({ os: first, architecture: second, ...(variant === undefined ? {} : { variant }) });
   }
-  if (/^(linux|windows|darwin|macos|freebsd)$/i.test(first)) return normalisePlatform({ ...host, os: first });
-  return normalisePlatform({ os: host.os, architecture: first });
+  if (SYSTEMS.has(first.toLowerCase())) return normalisePlatform({ ...host, os: first });
+  const platform = normalisePlatform({ os: host.os, architecture: first });
+  if (KNOWN_ARCHITECTURES.has(platform.architecture)) return platform;
+  throw invalidParameter(`"${text}": unknown operating system or architecture: invalid argument`);
 }
 
 /** `linux/arm/v7`. */

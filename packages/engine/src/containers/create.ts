@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises';
-import { isGantryError } from '@gantry/errors';
+import { invalidParameter, isGantryError, notFound } from '@gantry/errors';
+import type { StoredImage } from '@gantry/images';
 import { CleanupStack } from '@gantry/jobs';
+import { formatPlatform, parsePlatform, platformScore } from '@gantry/oci';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
 import type { HostConfig } from '../documents/index.ts';
@@ -16,7 +18,7 @@ import { toTrash } from './trash.ts';
 
 /**
  * Makes a container: its document, its writable layer, its volumes. Nothing of it remains when a step fails.
- * @throws notFound (image, container of --volumes-from), conflict (name), invalidParameter
+ * @throws notFound (image, its platform, container of --volumes-from), conflict (name), invalidParameter
  */
 export function createContainer(
   context: EngineContext,
@@ -29,7 +31,7 @@ export function createContainer(
     'container.create',
     id,
     async job => {
-      const image = options.images.get(request.config.Image);
+      const image = imageFor(context, request);
       const { config, hostConfig, warnings } = prepareCreate(request, image, options.defaults, id);
       nameOwnersById(context, hostConfig);
 
@@ -105,14 +107,33 @@ export function createContainer(
   );
 }
 
-/** `container:NAME` modes become `container:ID`. Whether the owner of a network exists is asked at start, as dockerd does. */
+/** The image of a request, for its platform where one was asked for: the client pulls the right one when it is told `notFound`. */
+function imageFor({ options }: EngineContext, { config, platform }: ContainerCreate): StoredImage {
+  const wanted = platform === undefined ? undefined : parsePlatform(platform);
+  const image = options.images.get(config.Image);
+  if (wanted !== undefined && platformScore(wanted, image.config) === 0) {
+    throw notFound(
+      `image with reference ${config.Image} was found but its platform (${formatPlatform(image.config)}) does not match the specified platform (${formatPlatform(wanted)})`,
+    );
+  }
+  return image;
+}
+
+/**
+ * `container:NAME` modes become `container:ID`. Whether the owner of a network exists is asked at start, as dockerd does.
+ * @throws invalidParameter for an owner that is not there: a client takes `notFound` for a missing image, and pulls it
+ */
 function nameOwnersById({ containers }: EngineContext, hostConfig: HostConfig): void {
   const byId = (mode: string): string => {
     const owner = sharedWith(mode);
     return owner === undefined ? mode : `container:${containers.find(owner).id}`;
   };
-  hostConfig.PidMode = byId(hostConfig.PidMode);
-  hostConfig.IpcMode = byId(hostConfig.IpcMode);
+  try {
+    hostConfig.PidMode = byId(hostConfig.PidMode);
+    hostConfig.IpcMode = byId(hostConfig.IpcMode);
+  } catch (error) {
+    throw isGantryError(error, 'notFound') ? invalidParameter(error.message, { cause: error }) : error;
+  }
   try {
     hostConfig.NetworkMode = byId(hostConfig.NetworkMode);
   } catch (error) {

@@ -1,6 +1,9 @@
 import { systemError } from '@gantry/errors';
 import { closeDescriptor, file, flags, openInRoot, SystemCallError, statInRoot } from '@gantry/linux';
 
+/** What dockerd keeps as files in every container; here they are mounted later, or not at all. */
+const FILES = new Set(['/.dockerenv', '/dev/console', '/etc/hostname', '/etc/hosts', '/etc/resolv.conf']);
+
 /**
  * Makes the working directory of a container in its root, with its parents, owned by root as dockerd does. Links stay
  * inside the root. A directory that exists is left as it is.
@@ -11,7 +14,7 @@ export function makeWorkingDirectory(rootFd: number, path: string): void {
   if (path === '' || path === '/') return;
   const there = statInRoot(rootFd, path);
   if (there?.isDirectory()) return;
-  if (there) throw systemError(`Cannot mkdir: ${path} is not a directory`);
+  if (there || FILES.has(path)) throw systemError(`Cannot mkdir: ${path} is not a directory`);
   const parts = path.split('/').filter(part => part !== '');
   let parent = openInRoot(rootFd, '/', flags.O_PATH);
   try {

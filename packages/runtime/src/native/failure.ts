@@ -49,6 +49,13 @@ function explain(failure: LaunchFailure): string {
     if (detail === 'notExecutable') return `exec: ${quoted(name)}: ${text}`;
     return `exec ${name}: ${text}`;
   }
+  if (step.op === 'writeFile' && step.path.startsWith('sys/')) {
+    const file = `fsmount:fscontext:proc/./${step.path}`;
+    const name = step.path.slice('sys/'.length).replaceAll('/', '.');
+    return errno === ENOENT
+      ? `open sysctl ${name} file: unsafe procfs detected: openat2 ${file}: ${text}`
+      : `failed to write sysctl ${name} = ${quoted(step.data)}: write ${file}: ${text}`;
+  }
   if ('path' in step && step.path.endsWith('/attr/apparmor/exec')) {
     return `unable to apply apparmor profile: apparmor failed to apply profile: write ${step.path}: ${text}`;
   }
