@@ -11,6 +11,9 @@ import { slowness } from './slowness.ts';
 
 const gantry = new URL('../../gantry', import.meta.url).pathname;
 
+/** Small networks, and many: Docker's own pools are used up by thirty daemons. */
+const addressPool = ['--default-address-pool', 'base=10.214.0.0/15,size=24'];
+
 export type DaemonOptions = {
   /** More flags for `gantry daemon`. */
   readonly flags?: readonly string[];
@@ -70,7 +73,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
       gantry,
       [
         ...['daemon', '--host', host, '--data-root', dataRoot, '--exec-root', options.execRoot ?? join(root, 'run')],
-        ...['--pidfile', join(root, 'pid'), '--bridge', bridge, ...(options.flags ?? [])],
+        ...['--pidfile', join(root, 'pid'), '--bridge', bridge, ...addressPool, ...(options.flags ?? [])],
       ],
       { stdio: ['ignore', output, output], detached: true },
     );
