@@ -13,7 +13,7 @@ import { open, request, until } from '../harness/raw.ts';
 import { rootOnly } from '../harness/skip.ts';
 
 const rounds = process.env.CI ? 200 : 25;
-const floodRounds = process.env.CI ? 40 : 8;
+const floodRounds = process.env.CI ? 25 : 8;
 
 type Listed = { readonly Id: string; readonly Names: string[]; readonly State: string };
 
