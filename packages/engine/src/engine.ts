@@ -19,6 +19,7 @@ import type {
   ProgressMessage,
   Resources,
   RestartPolicy,
+  StatsDocument,
   VolumeDocument,
 } from './documents/index.ts';
 

@@ -13,6 +13,7 @@ import { inspectFor, summaryFor } from '../versions/container.ts';
 import { attach, attachWebSocket } from './attach.ts';
 import { create } from './container-create.ts';
 import { changes, commit, exportContainer, getArchive, putArchive, statPath } from './container-files.ts';
+import { stats } from './container-stats.ts';
 
 export const containerRoutes: readonly Route[] = [
   get('/containers/{name*}/checkpoints', experimental),
@@ -27,7 +28,7 @@ export const containerRoutes: readonly Route[] = [
     sendJson(call, 200, await call.engine.containers.top(name(call), call.query.get('ps_args'))),
   ),
   get('/containers/{name*}/logs', logs),
-  get('/containers/{name*}/stats', call => notYet(call, 'measuring a container')),
+  get('/containers/{name*}/stats', stats),
   get('/containers/{name*}/attach/ws', attachWebSocket),
   get('/containers/{name*}/archive', getArchive),
   post('/containers/create', create),
@@ -78,12 +79,6 @@ function done(work: (call: Call) => Promise<void>): (call: Call) => Promise<void
     await work(call);
     sendEmpty(call, 204);
   };
-}
-
-/** Says that a verb is missing, after the errors that dockerd would find first. */
-async function notYet(call: Call, what: string): Promise<void> {
-  await call.engine.containers.inspect(name(call), { size: false });
-  throw notImplemented(`${what} is not built yet`);
 }
 
 function experimental(): void {

@@ -1,6 +1,8 @@
 import { systemError } from '@gantry/errors';
 import type { EngineContext } from '../context.ts';
 import type { Containers } from '../engine.ts';
+import { containerStats } from '../stats/container-stats.ts';
+import { StatsSampler } from '../stats/sampler.ts';
 import { exportContainer, readPath, statusOfPath, writePath } from './archive.ts';
 import { prepareAttach } from './attach.ts';
 import { changesOfContainer } from './changes.ts';
@@ -25,6 +27,7 @@ import { waitForContainer } from './wait.ts';
 /** The verbs of containers, each on what its reference names. */
 export function containersOf(context: EngineContext): Containers {
   const find = (ref: string) => context.containers.find(ref);
+  const sampler = new StatsSampler(context);
   return {
     create: (request, signal) => createContainer(context, request, signal),
     list: options => listContainers(context, options),
@@ -59,6 +62,7 @@ export function containersOf(context: EngineContext): Containers {
     changes: async ref => changesOfContainer(context, find(ref)),
     commit: async (ref, request, signal) => commitContainer(context, find(ref), request, signal),
     resize: async (ref, size) => resizeContainer(context, find(ref), size),
+    stats: async (ref, options, signal) => containerStats(context, sampler, find(ref), options, signal),
   };
 }
 

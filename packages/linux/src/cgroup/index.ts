@@ -9,6 +9,7 @@ export {
   thaw,
   updateCgroup,
 } from './control.ts';
+export { type Count, UNLIMITED } from './control-file.ts';
 export { type CgroupPlan, limits, planCgroup } from './create.ts';
 export {
   type CgroupHierarchy,
@@ -19,3 +20,4 @@ export {
   joinableDirectory,
 } from './layout.ts';
 export type { CgroupResources, CgroupWrite, DeviceRule, ThrottleRule } from './resources.ts';
+export { type BlockIOEntry, type CgroupUsage, type CpuUsage, readUsage } from './usage.ts';
