@@ -40,7 +40,10 @@ describe('clients that hang up', { skip: rootOnly }, () => {
       const { stdout } = await daemon.docker('ps', '-a', '--format', '{{.Names}}');
       return stdout === 'target\n' ? undefined : `containers: ${stdout}`;
     });
-    assert.deepEqual(readdirSync(join(daemon.root, 'run/containers')).length, 1);
+    await until(() => {
+      const runs = readdirSync(join(daemon.root, 'run/containers'));
+      return runs.length === 1 ? undefined : `run directories: ${runs.join(' ')}`;
+    });
   });
 
   const shimOf = async (name: string): Promise<number> =>
