@@ -121,6 +121,7 @@ describe('damaged state', { skip: rootOnly }, () => {
   test('a run directory that vanished, and one that nobody knows, are dealt with', async () => {
     const id = (await daemon.docker('run', '-d', '--name', 'lost', 'busybox', 'sleep', '1000')).stdout;
     const foreign = 'f'.repeat(64);
+    assert.equal(await status('lost'), 'running 0');
     await again(() => {
       rmSync(runDir(id), { recursive: true });
       mkdirSync(runDir(foreign));
