@@ -87,6 +87,7 @@ export async function startOurs(): Promise<Ours> {
 function answers(socket: string): Promise<boolean> {
   return new Promise(resolve => {
     const connection = connect(socket);
+    connection.setTimeout(1000, () => connection.destroy(new Error('no answer')));
     connection.once('error', () => resolve(false));
     connection.once('connect', () => connection.write('GET /_ping HTTP/1.0\r\n\r\n'));
     connection.once('data', data => {

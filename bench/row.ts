@@ -13,5 +13,7 @@ export type Row = {
   /** Made before the measurements of one engine and undone after them. */
   readonly prepare?: (target: Target) => Promise<void>;
   readonly restore?: (target: Target) => Promise<void>;
+  /** What is prepared weighs on the machine, so the engines are measured one after the other, not run by run in turns. */
+  readonly heavy?: true;
   readonly measure: (target: Target, run: number) => Promise<number>;
 };

@@ -17,11 +17,18 @@ export type Ended = {
   readonly wallMs: number;
 };
 
-/** Runs a program to its end. `output: 'drop'` reads and forgets its output, for gigabytes. */
+/** A program that runs longer hangs; the rows after it are still to be measured. */
+const LONGEST_MS = 180_000;
+
+/** Runs a program to its end. `output: 'drop'` leaves its output unread, for gigabytes. A program that hangs is killed. */
 export function execute(file: string, args: readonly string[], output: 'keep' | 'drop' = 'keep'): Promise<Ended> {
   const startMs = performance.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { stdio: ['ignore', output === 'drop' ? 'ignore' : 'pipe', 'pipe'] });
+    const child = spawn(file, args, {
+      stdio: ['ignore', output === 'drop' ? 'ignore' : 'pipe', 'pipe'],
+      timeout: LONGEST_MS,
+      killSignal: 'SIGKILL',
+    });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout?.on('data', chunk => out.push(chunk));

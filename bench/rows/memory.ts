@@ -17,6 +17,7 @@ export const memoryRows: readonly Row[] = [
     unit: 'MB',
     runs: 1,
     limit: { absolute: 0.3 },
+    heavy: true,
     restore: target => removeSleepers(target, 'weigh', 100),
     measure: async target => {
       // The first containers fill pools and caches that later ones share; the growth from 20 to 100 is the price of one.

@@ -11,6 +11,7 @@ const runRow = (id: string, title: string, ratio: number, options: readonly stri
 });
 
 const beside100 = {
+  heavy: true as const,
   prepare: (target: Target) => startSleepers(target, 'beside', 100),
   restore: (target: Target) => removeSleepers(target, 'beside', 100),
 };
@@ -48,6 +49,7 @@ export const runRows: readonly Row[] = [
     unit: 'ms',
     runs: 1,
     limit: { ratio: 0.2 },
+    heavy: true,
     restore: target => removeSleepers(target, 'many', 100),
     measure: async target => {
       const startMs = performance.now();
@@ -63,6 +65,7 @@ export const runRows: readonly Row[] = [
     unit: 'ms',
     runs: 1,
     limit: { ratio: 0.2 },
+    heavy: true,
     prepare: target => startSleepers(target, 'gone', 100),
     measure: async target => {
       const names = Array.from({ length: 100 }, (_, index) => `gone${index}`);
