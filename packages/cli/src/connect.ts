@@ -3,9 +3,10 @@ import { ExitError } from './errors.ts';
 import type { Values } from './flags/parse.ts';
 import { VERSION } from './version.ts';
 
-export const DEFAULT_HOST = 'unix:///run/gantry.sock';
+const DEFAULT_SOCKET = '/run/gantry.sock';
+export const DEFAULT_HOST = `unix://${DEFAULT_SOCKET}`;
 
-/** The host of `-H`, GANTRY_HOST or DOCKER_HOST; undefined when the default socket is meant. */
+/** The host of `-H`, GANTRY_HOST or DOCKER_HOST; undefined when none is named. */
 export function chosenHost(globals: Values, env: NodeJS.ProcessEnv = process.env): Host | undefined {
   const hosts = globals.list('host');
   if (hosts.length > 1) throw new ExitError(1, 'Specify only one -H');
@@ -23,8 +24,7 @@ export function chosenHost(globals: Values, env: NodeJS.ProcessEnv = process.env
 
 /** Connects to the chosen engine. Where none answers on the default socket, root starts one. @throws ConnectionError */
 export async function connect(globals: Values): Promise<EngineClient> {
-  const chosen = chosenHost(globals);
-  const host = chosen ?? parseHost(DEFAULT_HOST);
+  const host = chosenHost(globals) ?? parseHost(DEFAULT_HOST);
   const open = () => {
     const apiVersion = process.env.DOCKER_API_VERSION;
     return new EngineClient(host, {
@@ -38,7 +38,8 @@ export async function connect(globals: Values): Promise<EngineClient> {
     return client;
   } catch (error) {
     const absent = error instanceof ConnectionError && (error.code === 'ENOENT' || error.code === 'ECONNREFUSED');
-    if (!absent || chosen || host.kind !== 'unix' || process.getuid?.() !== 0) throw error;
+    const standard = host.kind === 'unix' && host.path === DEFAULT_SOCKET;
+    if (!absent || !standard || process.getuid?.() !== 0) throw error;
     const { startDaemon } = await import('./daemon-start.ts');
     await startDaemon(host.path);
     const second = open();

@@ -83,13 +83,21 @@ async function* untilKeys(input: AsyncIterable<Buffer>, keys: Buffer, found: () 
   }
 }
 
-/** Tells `resize` the terminal's size now and whenever it changes. Dispose to stop. */
-export function followSize(context: Context, resize: (rows: number, columns: number) => Promise<unknown>): Disposable {
+/**
+ * Tells `resize` the terminal's size now and whenever it changes. Dispose to stop.
+ * @param options.redraw another size is told first: a program draws its screen or prompt again only when the size has changed
+ */
+export function followSize(
+  context: Context,
+  resize: (rows: number, columns: number) => Promise<unknown>,
+  { redraw = false }: { readonly redraw?: boolean } = {},
+): Disposable {
   const { stdout } = context;
   if (!stdout.isTTY) return { [Symbol.dispose]() {} };
   // A process that ended has no size; its end is reported elsewhere.
   const tell = () => void resize(stdout.rows, stdout.columns).catch(() => {});
-  tell();
+  if (redraw) void resize(stdout.rows + 1, stdout.columns + 1).then(tell, () => {});
+  else tell();
   stdout.on('resize', tell);
   return { [Symbol.dispose]: () => void stdout.off('resize', tell) };
 }

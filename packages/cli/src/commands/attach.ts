@@ -30,7 +30,9 @@ export const command: Command = {
       engine.containers.attach(Id, { stdin, stdout: true, stderr: true, detachKeys }, { tty }),
       engine.containers.wait(Id, 'not-running'),
     ]);
-    using _size = tty ? followSize(context, (rows, columns) => engine.containers.resize(Id, rows, columns)) : undefined;
+    using _size = tty
+      ? followSize(context, (rows, columns) => engine.containers.resize(Id, rows, columns), { redraw: true })
+      : undefined;
     if ((await runSession(context, stream, { stdin, stdout: true, stderr: true, tty, detachKeys })) === 'detached') {
       stream[Symbol.dispose]();
       throw new ExitError(1, 'read escape sequence');
