@@ -8,6 +8,7 @@ export function volumesWithEvents(context: EngineContext): VolumeStore {
     list: () => volumes.list(),
     get: name => volumes.get(name),
     remove: name => volumes.remove(name),
+    sizes: names => volumes.sizes(names),
     copyUp: (name, root, path) => volumes.copyUp(name, root, path),
     create: async options => {
       const existed = options.name !== undefined && has(volumes, options.name);

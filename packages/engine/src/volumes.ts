@@ -1,4 +1,4 @@
-import { conflict } from '@gantry/errors';
+import { conflict, isGantryError } from '@gantry/errors';
 import type { VolumeRecord } from '@gantry/volumes';
 import type { EngineContext } from './context.ts';
 import type { VolumeDocument } from './documents/index.ts';
@@ -53,14 +53,28 @@ export function volumesOf(context: EngineContext): Volumes {
       jobs.run('volume.prune', '', async () => {
         checkFilters(filters, PRUNE_KEYS);
         const all = booleanFilter(filters, 'all', false);
+        const candidates = store
+          .list()
+          .filter(({ anonymous, labels }) => (all || anonymous) && matchesPruneLabels(filters, { ...labels }))
+          .map(({ name }) => name)
+          .filter(name => !isUsed(name));
+        const sizes = await store.sizes(candidates);
         const deleted: string[] = [];
-        for (const { name, anonymous, labels } of [...store.list()]) {
-          if (isUsed(name) || (!all && !anonymous) || !matchesPruneLabels(filters, { ...labels })) continue;
-          await drop(name);
+        let reclaimed = 0;
+        for (const name of candidates) {
+          // Measuring takes its time: it may be used, or gone, by now.
+          if (isUsed(name)) continue;
+          try {
+            await drop(name);
+          } catch (error) {
+            if (isGantryError(error, 'notFound')) continue;
+            throw error;
+          }
+          reclaimed += sizes.get(name) ?? 0;
           deleted.push(name);
         }
-        context.events.publish('volume', 'prune', '', { reclaimed: '0' });
-        return { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: 0 };
+        context.events.publish('volume', 'prune', '', { reclaimed: String(reclaimed) });
+        return { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed };
       }),
   };
 }

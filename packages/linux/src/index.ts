@@ -53,3 +53,4 @@ export { unblockSignal } from './signal-mask.ts';
 export { SIGRTMAX, SIGRTMIN, signalName, signalNumber } from './signals.ts';
 export { addSeals, keepAcrossExec, memoryFile, receiveDescriptors, sendDescriptors, socketPair } from './socket.ts';
 export { type SysctlNamespace, sysctlDotted, sysctlNamespace, sysctlPath } from './sysctls.ts';
+export { treeSize } from './tree-size.ts';

@@ -22,6 +22,8 @@ export interface VolumeStore {
     readonly labels: Readonly<Record<string, string>>;
   }): Promise<VolumeRecord>;
   remove(name: string): Promise<void>;
+  /** Bytes of the files in each, measured beside the event loop; volumes that live elsewhere (with options) are left out. */
+  sizes(names: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /**
    * Fills an empty volume with what the container's root has at `path` (owner, mode, times, links, attributes kept).
    * `rootDescriptor`: the root mount; `path` is resolved inside it.

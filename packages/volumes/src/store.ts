@@ -7,6 +7,7 @@ import { copyUp } from './copy-up.ts';
 import type { VolumeRecord, VolumeStore } from './face.ts';
 import { ANONYMOUS_LABEL, anonymousName, checkVolumeName } from './names.ts';
 import { boundDirectory, checkDriverOptions } from './options.ts';
+import { treeSizes } from './tree-sizes.ts';
 
 const DATA = '_data';
 const TRASH = '.trash';
@@ -143,6 +144,12 @@ class LocalVolumes implements VolumeStore {
       });
     }
     rm(grave, { recursive: true, force: true }).catch(() => {}); // tried again when the store is opened
+  }
+
+  async sizes(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const own = names.map(name => this.get(name)).filter(({ options }) => Object.keys(options).length === 0);
+    const sizes = await treeSizes(own.map(({ mountpoint }) => mountpoint));
+    return new Map(own.map(({ name }, i) => [name, sizes[i] ?? 0]));
   }
 
   async copyUp(name: string, rootDescriptor: number, path: string): Promise<void> {

@@ -132,7 +132,7 @@ function memory(usage: cgroup.CgroupUsage): StatsDocument['memory_stats'] {
     ...(usage.version === 1 ? unlessZero('max_usage', usage.memory.maxUsage) : {}),
     stats,
     ...unlessZero('failcnt', usage.version === 1 ? usage.memory.failures : usage.memory.outOfMemory),
-    limit: limit > total ? total : limit,
+    limit: Number(limit) > total ? total : limit,
   };
 }
 

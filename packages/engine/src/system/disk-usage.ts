@@ -1,5 +1,6 @@
 import { listContainers } from '../containers/list.ts';
 import type { EngineContext } from '../context.ts';
+import type { VolumeDocument } from '../documents/index.ts';
 import { listImages } from '../image-list.ts';
 import { volumeDocument } from '../volumes.ts';
 
@@ -7,7 +8,7 @@ import { volumeDocument } from '../volumes.ts';
 export async function diskUsage(context: EngineContext, types: ReadonlySet<string>): Promise<Record<string, unknown>> {
   const wants = (type: string): boolean => types.size === 0 || types.has(type);
   const filters = new Map();
-  const { images, volumes } = context.options;
+  const { images } = context.options;
   const containers = wants('container')
     ? await listContainers(context, { all: true, limit: 0, size: true, filters })
     : null;
@@ -15,13 +16,19 @@ export async function diskUsage(context: EngineContext, types: ReadonlySet<strin
     LayersSize: wants('image') ? images.layersSize() : 0,
     Images: wants('image') ? listImages(context, { all: false, filters, sharedSize: true }) : null,
     Containers: containers,
-    Volumes: wants('volume')
-      ? volumes.list().map(volume => ({
-          ...volumeDocument(volume),
-          // Walking a volume's tree is a matter of minutes for a large one; -1 says that it was not measured.
-          UsageData: { RefCount: context.containers.ofVolume(volume.name).size, Size: -1 },
-        }))
-      : null,
+    Volumes: wants('volume') ? await volumeUsage(context) : null,
     BuildCache: wants('build-cache') ? [] : null,
   };
+}
+
+/** The volumes that are in the data root, with their sizes: those that live elsewhere are not counted, as in Docker. */
+async function volumeUsage(context: EngineContext): Promise<VolumeDocument[]> {
+  const { volumes } = context.options;
+  const sizes = await volumes.sizes(volumes.list().map(({ name }) => name));
+  return volumes.list().flatMap(volume => {
+    const Size = sizes.get(volume.name);
+    if (Size === undefined) return [];
+    const UsageData = { RefCount: context.containers.ofVolume(volume.name).size, Size };
+    return [{ ...volumeDocument(volume), UsageData }];
+  });
 }

@@ -16,31 +16,6 @@ export function removeTask(paths: readonly string[]): void {
   }
 }
 
-/** Bytes of all files below `path`, each inode once, directories not counted: what `docker ps -s` shows. */
-export function sizeTask(path: string): number {
-  const seen = new Set<bigint>();
-  const measure = (parent: number, base: ByteString): number => {
-    const fd = file.tryOpenAt(parent, base, FOLDER);
-    if (fd < 0) return 0;
-    let sum = 0;
-    try {
-      for (const name of file.directoryNames(fd)) {
-        const status = file.statusAt(fd, name);
-        if (!status) continue;
-        if ((status.mode & file.S_IFMT) === file.S_IFDIR) sum += measure(fd, name);
-        else if (status.links === 1 || !seen.has(status.inode)) {
-          if (status.links > 1) seen.add(status.inode);
-          sum += status.sizeBytes;
-        }
-      }
-    } finally {
-      file.closeDescriptor(fd);
-    }
-    return sum;
-  };
-  return measure(file.AT_FDCWD, file.byteString(path));
-}
-
 /** Copies the tree `from` into the existing directory `to`: owners, modes, times, links, devices, attributes. */
 export function copyTask(from: string, to: string): void {
   const source = file.openAt(file.AT_FDCWD, file.byteString(from), FOLDER);

@@ -1,13 +1,13 @@
 import { parentPort } from 'node:worker_threads';
 import { isGantryError, messageOf } from '@gantry/errors';
-import { SystemCallError } from '@gantry/linux';
+import { SystemCallError, treeSize } from '@gantry/linux';
 import { runFileTask } from '../files/tasks.ts';
 import { archiveTask } from './archive-task.ts';
 import { compressTask } from './compress-task.ts';
 import { TaskInput } from './input.ts';
 import { saveArchive } from './save-task.ts';
 import { type FromWorker, type Task, type ToWorker, WINDOW, type WireError } from './tasks.ts';
-import { copyTask, removeTask, sizeTask, syncTask } from './tree-tasks.ts';
+import { copyTask, removeTask, syncTask } from './tree-tasks.ts';
 import { unpackTask } from './unpack-task.ts';
 
 /** The thread that does the bulk work on files: it runs one task at a time, and may block as it likes. */
@@ -65,7 +65,7 @@ async function run(task: Task, from: TaskInput): Promise<unknown> {
     case 'remove':
       return removeTask(task.paths);
     case 'size':
-      return sizeTask(task.path);
+      return treeSize(task.path);
     case 'sync':
       return syncTask(task.path);
     default:
