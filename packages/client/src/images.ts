@@ -73,6 +73,25 @@ export class ImagesClient {
     return documents<ProgressMessage>(answer.body);
   }
 
+  /** Pushes one tag, or every tag of a repository when `tag` is empty; ends with an `error` message when it failed. */
+  async push(
+    image: string,
+    tag: string,
+    options: { readonly platform?: string; readonly authorization?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<AsyncIterable<ProgressMessage>> {
+    const [os = '', architecture = '', variant] = (options.platform ?? '').split('/');
+    const platform = options.platform === undefined ? undefined : JSON.stringify({ os, architecture, variant });
+    const answer = await this.#transport.call({
+      method: 'POST',
+      path: `${of(image)}/push`,
+      query: { tag, platform },
+      // Docker's engines read a header that is there, though empty.
+      headers: { 'X-Registry-Auth': options.authorization ?? 'e30=' },
+      signal: options.signal,
+    });
+    return documents<ProgressMessage>(answer.body);
+  }
+
   async load(
     archive: AsyncIterable<Uint8Array>,
     options: { readonly quiet?: boolean; readonly platform?: string; readonly signal?: AbortSignal } = {},

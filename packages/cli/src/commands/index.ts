@@ -53,6 +53,7 @@ export const entries: readonly Entry[] = [
     'Save one or more images to a tar archive (streamed to STDOUT by default)',
     'image save, save',
     () => import('./save.ts'),
+  entry('Upload an image to a registry', 'image push, push', () => import('./push.ts')),
   ),
   entry('Start one or more stopped containers', 'container start, start', () => import('./start.ts')),
   entry('Stop one or more running containers', 'container stop, stop', () => import('./stop.ts')),
