@@ -1,4 +1,5 @@
 import type {
+  ContainerChange,
   ContainerConfig,
   ContainerInspect,
   ContainerSummary,
@@ -38,6 +39,18 @@ export type ContainerLogsOptions = {
   readonly timestamps?: boolean;
   readonly details?: boolean;
   readonly tail?: string;
+};
+
+/** What is at a path of a container; `mode` has the bits of Go's os.FileMode. */
+export type PathStat = { name: string; size: number; mode: number; mtime: string; linkTarget: string };
+
+export type CommitOptions = {
+  readonly repository?: string;
+  readonly tag?: string;
+  readonly author?: string;
+  readonly comment?: string;
+  readonly pause?: boolean;
+  readonly changes?: readonly string[];
 };
 
 export type WaitResult = { StatusCode: number; Error?: { Message: string } | null };
@@ -213,6 +226,63 @@ export class ContainersClient {
     return answer.body;
   }
 
+  /** Describes what is at a path; a link at its end is not followed. @throws ApiError 404 */
+  async stat(ref: string, path: string): Promise<PathStat> {
+    const answer = await this.#transport.call({ method: 'HEAD', path: `${of(ref)}/archive`, query: { path } });
+    for await (const _ of answer.body);
+    return pathStat(answer.headers);
+  }
+
+  /** A tar archive of what is at a path. */
+  async readArchive(
+    ref: string,
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly stat: PathStat; readonly body: Body }> {
+    const answer = await this.#transport.call({ path: `${of(ref)}/archive`, query: { path }, signal });
+    return { stat: pathStat(answer.headers), body: answer.body };
+  }
+
+  /** Extracts a tar archive into the directory `path`. */
+  async writeArchive(
+    ref: string,
+    path: string,
+    archive: AsyncIterable<Uint8Array>,
+    options: { readonly keepKind?: boolean; readonly ownedByUser?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    await this.#transport.done({
+      method: 'PUT',
+      path: `${of(ref)}/archive`,
+      query: { path, noOverwriteDirNonDir: options.keepKind, copyUIDGID: options.ownedByUser },
+      headers: { 'Content-Type': 'application/x-tar' },
+      body: archive,
+      signal: options.signal,
+    });
+  }
+
+  /** The root file system as a tar archive. */
+  async export(ref: string, signal?: AbortSignal): Promise<Body> {
+    return (await this.#transport.call({ path: `${of(ref)}/export`, signal })).body;
+  }
+
+  async changes(ref: string): Promise<ContainerChange[]> {
+    return (await this.#transport.json<ContainerChange[] | null>({ path: `${of(ref)}/changes` })) ?? [];
+  }
+
+  /** Makes an image of a container. */
+  commit(ref: string, options: CommitOptions = {}): Promise<{ Id: string }> {
+    const changes = (options.changes ?? []).map(change => `&changes=${encodeURIComponent(change)}`).join('');
+    const query = new URLSearchParams({
+      container: ref,
+      repo: options.repository ?? '',
+      tag: options.tag ?? '',
+      author: options.author ?? '',
+      comment: options.comment ?? '',
+      pause: options.pause === false ? '0' : '1',
+    });
+    return this.#transport.json({ method: 'POST', path: `/commit?${query}${changes}` });
+  }
+
   top(ref: string, psArgs = ''): Promise<{ Titles: string[]; Processes: string[][] | null }> {
     return this.#transport.json({ path: `${of(ref)}/top`, query: { ps_args: psArgs } });
   }
@@ -225,4 +295,9 @@ export class ContainersClient {
   ): Promise<number> {
     return this.#transport.done({ method: 'POST', path: `${of(ref)}/${verb}`, query, signal });
   }
+}
+
+function pathStat(headers: ReadonlyMap<string, string>): PathStat {
+  const text = headers.get('x-docker-container-path-stat') ?? '';
+  return JSON.parse(Buffer.from(text, 'base64').toString()) as PathStat;
 }

@@ -54,8 +54,9 @@ class Extractor implements TarHandler, Disposable {
     const path = this.#pathOf(entry.name);
     if (path === this.#target) return; // the target's own attributes are not the archive's business
     const base = baseOf(path);
+    this.#clear(this.#tree.ensure(parentOf(path)), path, entry);
+    // Opened anew: clearing a directory away closes all that the tree has open.
     const parent = this.#tree.ensure(parentOf(path));
-    this.#clear(parent, path, entry);
     switch (entry.type) {
       case 'directory':
         this.#tree.makeDirectory(parent, base, 0o755);

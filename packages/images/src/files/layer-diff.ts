@@ -215,10 +215,11 @@ export function* differenceArchive(difference: Difference): Generator<Buffer> {
   yield* walk(difference, {
     *enter(node, path, below) {
       if (path.slice(path.lastIndexOf('/') + 1).startsWith('.wh.')) return;
-      // In a whole tree most is as below: a directory comes only with something inside it.
-      if (whole && below !== undefined && !differs(below, node.status)) {
-        if (isDirectory(node.status)) held.push({ path, node });
-        return;
+      // A directory that is as below comes only with something inside it.
+      if (below !== undefined && !differs(below, node.status)) {
+        const isHeld = isDirectory(node.status) && (whole || !isOpaque(node.fd));
+        if (isHeld) held.push({ path, node });
+        if (isHeld || whole) return;
       }
       yield* parents();
       yield* tar.member(node, path);
