@@ -2,12 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, watch, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { basename, dirname, resolve } from 'node:path';
+import { isDaemon, readPid } from './daemon-stop.ts';
 import { ExitError } from './errors.ts';
 
 export const DAEMON_LOG = '/var/log/gantry.log';
 
 /** The longest start that is waited for; a daemon is ready in a fraction of a second. */
 const START_TIMEOUT_MS = 30_000;
+/** Held by the daemon of the default data root, with its pid. */
+const DATA_LOCK = '/var/lib/gantry/lock';
+/** A daemon that another command has started is waited for so long: it may also be one without this socket. */
+const OTHER_START_TIMEOUT_MS = 10_000;
 
 /**
  * Starts a daemon in a session and control group of its own, and waits until it answers on `socketPath`.
@@ -75,8 +80,11 @@ async function ready(child: ChildProcess, socketPath: string): Promise<void> {
   const socket = whenConnectable(socketPath);
   try {
     const end = await Promise.race([told, socket.connected, ended]);
-    // One that ended because another command has just started its own is no failure.
-    if (typeof end === 'string' && !(await connectable(socketPath))) throw new Error(`the engine ended with ${end}`);
+    if (typeof end !== 'string' || (await connectable(socketPath))) return;
+    // One that ended because another command is starting its own is no failure: that one will answer.
+    const other = readPid(DATA_LOCK);
+    if (other === undefined || !isDaemon(other)) throw new Error(`the engine ended with ${end}`);
+    await Promise.race([socket.connected, timeout(OTHER_START_TIMEOUT_MS)]);
   } finally {
     socket.stop();
   }

@@ -26,7 +26,8 @@ export async function stopDaemon(pidFile: string): Promise<void> {
   }
 }
 
-function readPid(file: string): number | undefined {
+/** The process whose number a file holds; undefined when it holds none. */
+export function readPid(file: string): number | undefined {
   try {
     const pid = Number(readFileSync(file, 'utf8').trim());
     return Number.isInteger(pid) && pid > 1 ? pid : undefined;
@@ -36,7 +37,7 @@ function readPid(file: string): number | undefined {
 }
 
 /** A PID is reused: only a process that runs our daemon is meant. */
-function isDaemon(pid: number): boolean {
+export function isDaemon(pid: number): boolean {
   try {
     return /gantry-daemon|\/packages\/daemon\//.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
   } catch {
