@@ -18,10 +18,13 @@ export async function adoptContainers(context: EngineContext): Promise<void> {
   for (const container of storage.load()) containers.add(container);
   const running = [...containers.all()].filter(({ facts }) => facts.run !== undefined);
   // Addresses first: an exit gives back what must have been taken over.
-  for (const { facts, id } of running) {
+  for (const container of running) {
+    const { facts, id } = container;
     for (const endpoint of facts.run?.endpoints ?? []) {
       try {
         options.networks.adopt(endpoint);
+        // Names too: questions that waited for us are answered from the first container on.
+        context.names.enter(container, endpoint);
       } catch (error) {
         context.log(`take over the network of ${id}`, error);
       }
@@ -71,7 +74,10 @@ async function adopt(context: EngineContext, container: Container): Promise<void
     // The engine ended between its intention and the launch: it never started.
     facts.run = undefined;
     container.rest();
-    for (const endpoint of run.endpoints) await context.options.networks.detach(endpoint);
+    for (const endpoint of run.endpoints) {
+      context.names.leave(endpoint);
+      await context.options.networks.detach(endpoint);
+    }
     await cgroup.removeCgroup(context.options.cgroup, run.cgroupPath);
     await context.storage.saveFacts(container);
     return;

@@ -4,6 +4,7 @@ import { JobLog } from '@gantry/jobs';
 import { mountRootBeside } from '@gantry/linux';
 import { adoptShim } from '@gantry/runtime';
 import type { Container } from './containers/container.ts';
+import { NetworkNames } from './containers/names-on-networks.ts';
 import { ContainerRegistry } from './containers/registry.ts';
 import { ContainerStorage } from './containers/storage.ts';
 import { EventLog } from './events.ts';
@@ -17,6 +18,7 @@ export class EngineContext {
   readonly execs = new ExecRegistry();
   readonly events = new EventLog();
   readonly jobs = new JobLog();
+  readonly names = new NetworkNames();
   readonly storage: ContainerStorage;
   /** `stopping`: containers are stopped with the engine, no policy starts them. `closed`: exits are left to the next engine. */
   phase: 'open' | 'stopping' | 'closed' = 'open';

@@ -6,6 +6,7 @@ import type {
   ContainerConfig,
   ContainerInspect,
   ContainerSummary,
+  EndpointSettings,
   EventMessage,
   ExecConfig,
   ExecInspect,
@@ -14,6 +15,7 @@ import type {
   ImageHistoryItem,
   ImageInspect,
   ImageSummary,
+  NetworkCreateRequest,
   NetworkInspect,
   NetworkingConfig,
   ProgressMessage,
@@ -194,6 +196,12 @@ export interface Images {
 export interface Networks {
   list(filters: Filters): Promise<NetworkInspect[]>;
   inspect(ref: Ref): Promise<NetworkInspect>;
+  create(request: NetworkCreateRequest): Promise<{ Id: string; Warning: string }>;
+  /** @throws forbidden for predefined networks and networks in use */
+  remove(ref: Ref): Promise<void>;
+  prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }>;
+  connect(ref: Ref, container: Ref, settings: Partial<EndpointSettings>): Promise<void>;
+  disconnect(ref: Ref, container: Ref, force: boolean): Promise<void>;
 }
 
 export interface Volumes {

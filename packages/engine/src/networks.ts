@@ -1,9 +1,11 @@
 import { invalidParameter, notFound } from '@gantry/errors';
 import type { NetworkRecord } from '@gantry/network';
+import { connectNetwork, disconnectNetwork } from './containers/connect.ts';
 import type { EngineContext } from './context.ts';
 import type { NetworkContainer, NetworkInspect } from './documents/index.ts';
 import type { Filters, Networks } from './engine.ts';
 import { booleanFilter, checkFilters, matchesPairs, matchesPattern } from './filters.ts';
+import { createNetwork, pruneNetworks, removeNetwork } from './network-changes.ts';
 import { fromMs, rfc3339Nano } from './time.ts';
 
 const KEYS = new Set(['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']);
@@ -25,6 +27,17 @@ export function networksOf(context: EngineContext): Networks {
     inspect: async ref => {
       const network = find(context, ref);
       return document(network, containersOn(context, network));
+    },
+    create: request => createNetwork(context, request),
+    remove: async ref => removeNetwork(context, find(context, ref)),
+    prune: filters => pruneNetworks(context, filters),
+    connect: async (ref, container, settings) => {
+      const network = find(context, ref);
+      await connectNetwork(context, context.containers.find(container), network, settings);
+    },
+    disconnect: async (ref, container, force) => {
+      const network = find(context, ref);
+      await disconnectNetwork(context, context.containers.find(container), network, force);
     },
   };
 }
@@ -73,14 +86,19 @@ function document(network: NetworkRecord, containers: Record<string, NetworkCont
     EnableIPv6: network.enableIPv6,
     IPAM: {
       Driver: 'default',
-      Options: null,
+      Options: BUILTIN.has(network.name) ? null : {},
       Config:
         network.subnets.length === 0
           ? null
-          : network.subnets.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway })),
+          : network.subnets.map(({ subnet, gateway, ipRange, auxiliary }) => ({
+              Subnet: subnet,
+              ...(ipRange === undefined ? {} : { IPRange: ipRange }),
+              Gateway: gateway,
+              ...(auxiliary === undefined ? {} : { AuxiliaryAddresses: { ...auxiliary } }),
+            })),
     },
     Internal: network.internal,
-    Attachable: false,
+    Attachable: network.attachable ?? false,
     Ingress: false,
     ConfigFrom: { Network: '' },
     ConfigOnly: false,

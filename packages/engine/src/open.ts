@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { adoptContainers, applyPolicies } from './adopt.ts';
 import { endAttachments } from './containers/attachments.ts';
 import { containersOf } from './containers/index.ts';
+import { closeResolver } from './containers/resolver.ts';
 import { stopRunning } from './containers/stop.ts';
 import { EngineContext } from './context.ts';
 import type { Engine } from './engine.ts';
@@ -73,6 +74,7 @@ async function close(context: EngineContext): Promise<void> {
   for (const container of context.containers.all()) {
     if (container.state.status === 'restarting') container.state.cancel();
     endAttachments(container.pendingAttachments.splice(0));
+    if (container.run) closeResolver(container.run);
     await container.run?.shim[Symbol.asyncDispose]();
   }
   store.flush();

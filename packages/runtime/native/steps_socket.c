@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -157,8 +159,9 @@ int step_host_socket(struct executor *e, const struct step *s) {
   CLOSED_AT_EXIT int fd = s->n[3] ? socket_inside(e, address.any.sa_family, flags, protocol)
                                   : sys_result(socket(address.any.sa_family, flags, protocol));
   if (fd < 0) return fd;
-  // Its loopback device may not be up yet.
-  if (s->n[3]) setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &yes, sizeof yes);
+  // A loopback address is one only while the device is up; a request on a socket means the socket's namespace.
+  struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+  if (s->n[3] && ioctl(fd, SIOCSIFFLAGS, &loopback) < 0) return -errno;
   if (address.any.sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
   if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   if (bind(fd, &address.any, size) < 0) return -errno;

@@ -83,11 +83,52 @@ export const volumeCreateOptions = struct(
   { Name: string, Driver: string, DriverOpts: stringMap, Labels: stringMap, ClusterVolumeSpec: { kind: 'any' } },
 );
 
-/** The body of `POST /networks/create`, as far as it is looked at. */
-export const networkCreateRequest = struct('network.CreateRequest', { Name: string, Driver: string });
+/** The body of `POST /networks/create`. */
+export const networkCreateRequest = struct(
+  'network.CreateRequest',
+  { Name: string, Driver: string },
+  {
+    CheckDuplicate: bool,
+    Scope: string,
+    EnableIPv4: pointer(bool),
+    EnableIPv6: pointer(bool),
+    IPAM: pointer(
+      struct(
+        'network.IPAM',
+        {},
+        {
+          Driver: string,
+          Options: stringMap,
+          Config: list(
+            struct(
+              'network.IPAMConfig',
+              {},
+              { Subnet: string, IPRange: string, Gateway: string, AuxiliaryAddresses: stringMap },
+            ),
+            '[]network.IPAMConfig',
+          ),
+        },
+      ),
+    ),
+    Internal: bool,
+    Attachable: bool,
+    Ingress: bool,
+    ConfigOnly: bool,
+    ConfigFrom: pointer(struct('network.ConfigReference', {}, { Network: string })),
+    Options: stringMap,
+    Labels: stringMap,
+  },
+);
 
-/** The bodies of `POST /networks/{id}/connect` and `disconnect`, as far as they are looked at. */
-export const networkConnectRequest = struct('network.ConnectOptions', { Container: string });
+/** The body of `POST /networks/{id}/connect`. */
+export const networkConnectRequest = struct(
+  'network.ConnectOptions',
+  { Container: string },
+  { EndpointConfig: pointer(endpointSettings) },
+);
+
+/** The body of `POST /networks/{id}/disconnect`. */
+export const networkDisconnectRequest = struct('network.DisconnectOptions', { Container: string }, { Force: bool });
 
 function consoleSize(): Schema {
   return pointer(list(uint, '[2]uint', 2));

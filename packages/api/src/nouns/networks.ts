@@ -1,17 +1,18 @@
-import { forbidden, invalidParameter, notFound, notImplemented } from '@gantry/errors';
-import { networkConnectRequest, networkCreateRequest } from '../documents/requests.ts';
+import type { EndpointSettings, NetworkCreateRequest } from '@gantry/engine';
+import { invalidParameter, notFound } from '@gantry/errors';
+import { networkConnectRequest, networkCreateRequest, networkDisconnectRequest } from '../documents/requests.ts';
 import { readJson } from '../http/body.ts';
 import { type Call, get, param, post, type Route, remove } from '../http/call.ts';
 import { parseFilters } from '../http/filters.ts';
-import { sendJson } from '../http/reply.ts';
+import { sendEmpty, sendJson } from '../http/reply.ts';
 
 export const networkRoutes: readonly Route[] = [
   get('/networks', list),
   get('/networks/', list),
   get('/networks/{id*}', inspect),
   post('/networks/create', create),
-  post('/networks/{id*}/connect', call => change(call, 'connecting a container to a network')),
-  post('/networks/{id*}/disconnect', call => change(call, 'disconnecting a container from a network')),
+  post('/networks/{id*}/connect', connect),
+  post('/networks/{id*}/disconnect', disconnect),
   post('/networks/prune', prune),
   remove('/networks/{id*}', removeNetwork),
 ];
@@ -34,28 +35,33 @@ async function inspect(call: Call): Promise<void> {
 }
 
 async function create(call: Call): Promise<void> {
-  const { Name } = (await readJson(call, networkCreateRequest)) as { Name: string };
-  if (Name.trim() === '') throw invalidParameter('invalid name: name is empty');
-  throw notImplemented('creating a network is not built yet', {
-    hint: 'use the networks bridge, host and none, or --network container:NAME',
-  });
+  const request = (await readJson(call, networkCreateRequest)) as NetworkCreateRequest;
+  if (request.Name.trim() === '') throw invalidParameter('invalid name: name is empty');
+  sendJson(call, 201, await call.engine.networks.create(request));
 }
 
-async function change(call: Call, what: string): Promise<void> {
-  const { Container } = (await readJson(call, networkConnectRequest)) as { Container: string };
-  if (Container === '') throw invalidParameter('invalid name or ID supplied: ""');
-  await call.engine.networks.inspect(param(call, 'id'));
-  await call.engine.containers.inspect(Container, { size: false });
-  throw notImplemented(`${what} is not built yet`);
+async function connect(call: Call): Promise<void> {
+  const request = (await readJson(call, networkConnectRequest)) as {
+    Container: string;
+    EndpointConfig?: Partial<EndpointSettings> | null;
+  };
+  if (request.Container === '') throw invalidParameter('invalid name or ID supplied: ""');
+  await call.engine.networks.connect(param(call, 'id'), request.Container, request.EndpointConfig ?? {});
+  sendEmpty(call, 200);
 }
 
-/** Only the networks that every daemon has exist yet, and those are never pruned. */
-function prune(call: Call): void {
-  parseFilters(call.query.get('filters'));
-  sendJson(call, 200, { NetworksDeleted: null });
+async function disconnect(call: Call): Promise<void> {
+  const request = (await readJson(call, networkDisconnectRequest)) as { Container: string; Force?: boolean };
+  if (request.Container === '') throw invalidParameter('invalid name or ID supplied: ""');
+  await call.engine.networks.disconnect(param(call, 'id'), request.Container, request.Force ?? false);
+  sendEmpty(call, 200);
+}
+
+async function prune(call: Call): Promise<void> {
+  sendJson(call, 200, await call.engine.networks.prune(parseFilters(call.query.get('filters'))));
 }
 
 async function removeNetwork(call: Call): Promise<void> {
-  const { Name } = await call.engine.networks.inspect(param(call, 'id'));
-  throw forbidden(`${Name} is a pre-defined network and cannot be removed`);
+  await call.engine.networks.remove(param(call, 'id'));
+  sendEmpty(call, 204);
 }

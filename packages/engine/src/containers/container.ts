@@ -1,3 +1,4 @@
+import type { Resolver } from '@gantry/network';
 import type { Attachment, Shim } from '@gantry/runtime';
 import type { ContainerStateDocument, ContainerSummary } from '../documents/index.ts';
 import { Mutex } from '../mutex.ts';
@@ -12,6 +13,10 @@ export type Run = {
   readonly facts: RunFacts;
   /** Resolves when its exit has been recorded. */
   readonly ended: Promise<void>;
+  /** Answers its questions for names, on user-defined networks. */
+  resolver?: Resolver | undefined;
+  /** Its end has come, or the engine's. */
+  over?: boolean;
 };
 
 export type ContainerState =

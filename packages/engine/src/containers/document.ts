@@ -2,7 +2,7 @@ import type { Endpoint } from '@gantry/network';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '../documents/index.ts';
 import type { ContainerMount, EtcFiles } from '../spec/index.ts';
 
-/** What create decided about a container; only rename and update change it. Plain JSON. */
+/** What create decided about a container; only rename, update, connect and disconnect change it. Plain JSON. */
 export type ContainerDocument = {
   readonly id: string;
   /** Without a leading slash. */
@@ -15,7 +15,7 @@ export type ContainerDocument = {
   readonly config: ContainerConfig;
   hostConfig: HostConfig;
   /** Networks by name, with what was asked for on each; empty for `none of its own`. */
-  readonly networks: Readonly<Record<string, Partial<EndpointSettings>>>;
+  networks: Readonly<Record<string, Partial<EndpointSettings>>>;
   readonly mounts: readonly ContainerMount[];
 };
 
@@ -43,7 +43,7 @@ export type ContainerFacts = {
 };
 
 export type RunFacts = {
-  readonly endpoints: readonly Endpoint[];
+  endpoints: readonly Endpoint[];
   /** Cgroup of the run, relative to each hierarchy. */
   readonly cgroupPath: string;
   /** Mounted on the host for containers that share this one's IPC namespace. */

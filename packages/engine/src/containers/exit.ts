@@ -10,6 +10,7 @@ import type { Container, Run } from './container.ts';
 import type { RunFacts } from './document.ts';
 import { unmount } from './host-mounts.ts';
 import { removeContainer } from './remove.ts';
+import { endResolver, startResolver } from './resolver.ts';
 import { startLocked } from './start.ts';
 import { unmountEvents } from './volume-use.ts';
 
@@ -21,6 +22,7 @@ export function watchRun(context: EngineContext, container: Container, shim: Shi
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   const run: Run = { shim, facts, ended };
   container.become({ status: container.facts.paused ? 'paused' : 'running', run });
+  void context.inBackground(`answer the questions of ${container.id}`, startResolver(context, container, run));
   shim.onDetach(execId => {
     if (execId === undefined) context.containerEvent(container, 'detach');
     else context.containerEvent(container, 'exec_detach', { execID: execId });
@@ -31,6 +33,7 @@ export function watchRun(context: EngineContext, container: Container, shim: Shi
   ]).catch((): undefined => undefined);
   const recorded = end.then(async known => {
     if (context.phase === 'closed') return;
+    endResolver(context, run);
     const told = known ?? (await lostShim(context, container, run));
     await container.lock.run(() => recordExit(context, container, run.facts, told));
     resolve();
@@ -77,6 +80,7 @@ export async function recordExit(
     context.containerEvent(container, 'oom');
   }
   for (const endpoint of runFacts.endpoints) {
+    context.names.leave(endpoint);
     const type = driverOf(context, endpoint.networkId);
     context.networkEvent('disconnect', { id: endpoint.networkId, name: endpoint.networkName, type }, container.id);
   }

@@ -1,6 +1,8 @@
 import type { Endpoint } from '@gantry/network';
 import type { EndpointSettings, NetworkSettingsDocument, PortMap, PortSummary } from '../documents/index.ts';
+import { isUserDefinedNetwork } from '../validate/modes.ts';
 import type { Container } from './container.ts';
+import { dnsNames } from './names-on-networks.ts';
 
 /** The container's place on each of its networks, empty of addresses while it does not run. */
 export function endpointDocuments(container: Container): Record<string, EndpointSettings> {
@@ -24,7 +26,7 @@ export function endpointDocuments(container: Container): Record<string, Endpoint
       IPv6Gateway: endpoint?.ipv6?.gateway ?? '',
       GlobalIPv6Address: endpoint?.ipv6?.address ?? '',
       GlobalIPv6PrefixLen: endpoint?.ipv6?.prefixLength ?? 0,
-      DNSNames: null,
+      DNSNames: endpoint && isUserDefinedNetwork(endpoint.networkName) ? dnsNames(container, wanted) : null,
     };
   }
   return result;

@@ -22,6 +22,7 @@ export function renameContainer(context: EngineContext, container: Container, wa
         throw error;
       }
       containers.releaseName(oldName);
+      for (const endpoint of container.run?.facts.endpoints ?? []) context.names.enter(container, endpoint);
       container.summary = undefined;
       context.containerEvent(container, 'rename', { oldName: `/${oldName}` });
     }),

@@ -5,6 +5,23 @@ export type IpamConfig = {
   AuxiliaryAddresses?: Record<string, string>;
 };
 
+/** The body of `POST /networks/create`. */
+export type NetworkCreateRequest = {
+  Name: string;
+  Driver?: string;
+  Scope?: string;
+  EnableIPv4?: boolean | null;
+  EnableIPv6?: boolean | null;
+  IPAM?: { Driver?: string; Options?: Record<string, string> | null; Config?: IpamConfig[] | null } | null;
+  Internal?: boolean;
+  Attachable?: boolean;
+  Ingress?: boolean;
+  ConfigOnly?: boolean;
+  ConfigFrom?: { Network?: string } | null;
+  Options?: Record<string, string> | null;
+  Labels?: Record<string, string> | null;
+};
+
 export type NetworkContainer = {
   Name: string;
   EndpointID: string;

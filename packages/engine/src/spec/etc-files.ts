@@ -2,12 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemError } from '@gantry/errors';
-import type { NetworkAttachment } from '@gantry/network';
+import { type NetworkAttachment, RESOLVER_ADDRESS } from '@gantry/network';
 import type { EngineDefaults } from '../defaults.ts';
 import type { HostConfig } from '../documents/index.ts';
 import { isUserDefinedNetwork } from '../validate/modes.ts';
 import { hostsFile } from './hosts-file.ts';
-import { isSystemdStub, resolvConf } from './resolv-conf.ts';
+import { internalResolvConf, isSystemdStub, resolvConf } from './resolv-conf.ts';
 
 /** Where a container keeps its hosts, hostname and resolv.conf files; the owner's when the network is shared with it. */
 export type EtcFiles = { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
@@ -79,8 +79,26 @@ function hostsText(request: Parameters<typeof writeEtcFiles>[0]): string {
   });
 }
 
+/** The resolv.conf of a container that asks our resolver. */
+export function internalResolvConfText(hostConfig: HostConfig, daemon: EngineDefaults): string {
+  const hostText = readText(RESOLV_CONF);
+  const choose = (own: readonly string[] | null, all: readonly string[]): readonly string[] =>
+    own && own.length > 0 ? own : all;
+  return internalResolvConf({
+    hostPath: hostText === undefined ? '' : RESOLV_CONF,
+    hostText: hostText ?? '',
+    nameservers: choose(hostConfig.Dns, daemon.dns),
+    search: choose(hostConfig.DnsSearch, daemon.dnsSearch),
+    options: choose(hostConfig.DnsOptions, daemon.dnsOptions),
+    resolver: RESOLVER_ADDRESS,
+  });
+}
+
 function resolvConfText(request: Parameters<typeof writeEtcFiles>[0]): string {
   const { hostConfig, network, daemon } = request;
+  if (network.some(({ endpoint }) => isUserDefinedNetwork(endpoint.networkName))) {
+    return internalResolvConfText(hostConfig, daemon);
+  }
   let hostPath = RESOLV_CONF;
   let hostText = readText(hostPath);
   const legacy = hostConfig.NetworkMode !== 'host' && !isUserDefinedNetwork(hostConfig.NetworkMode);

@@ -1,4 +1,4 @@
-export type { EtcFiles } from './etc-files.ts';
+export { type EtcFiles, internalResolvConfText } from './etc-files.ts';
 export { type BuiltExec, buildExec, checkExecUser } from './exec.ts';
 export { type BuiltLaunch, buildLaunch, type LaunchInput, sharedMemoryPath } from './launch.ts';
 export { commandLine, type SpecContainer } from './model.ts';

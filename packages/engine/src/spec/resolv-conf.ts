@@ -66,6 +66,48 @@ export function resolvConf(request: ResolvConfRequest): string {
   return `${lines.join('\n')}\n`;
 }
 
+/**
+ * The text of the resolv.conf of a container whose questions go to `resolver`, in the form of dockerd 28.
+ * @throws systemError for a bad address
+ */
+export function internalResolvConf(
+  request: Omit<ResolvConfRequest, 'ownNetwork' | 'ipv6'> & { readonly resolver: string },
+): string {
+  const host = parse(request.hostText);
+  for (const address of request.nameservers) {
+    if (isIP(address.split('%', 1)[0] ?? '') === 0) {
+      const text = JSON.stringify(address);
+      throw systemError(`bad nameserver address ${address}: ParseAddr(${text}): unable to parse IP`);
+    }
+  }
+  const override = {
+    nameservers: request.nameservers.length > 0,
+    search: request.search.length > 0,
+    options: request.options.length > 0,
+  };
+  const servers = override.nameservers ? request.nameservers : host.nameservers.map(address => `host(${address})`);
+  const search = override.search ? request.search.filter(domain => domain !== '.') : host.search;
+  const given = override.options ? request.options : host.options;
+  const ndots = given.some(option => option.split(':', 1)[0] === 'ndots');
+  const options = ndots ? given : [...given, 'ndots:0'];
+  const overrides = Object.entries(override).flatMap(([name, is]) => (is ? [name] : []));
+  const lines = [
+    HEADER,
+    '',
+    `nameserver ${request.resolver}`,
+    ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),
+    `options ${options.join(' ')}`,
+    ...host.other,
+    '',
+    `# Based on host file: '${request.hostPath}' (internal resolver)`,
+    ...(servers.length > 0 ? [`# ExtServers: [${servers.join(' ')}]`] : ['# NO EXTERNAL NAMESERVERS DEFINED']),
+    ...(host.invalid.length > 0 ? [`# Invalid nameservers: [${host.invalid.join(' ')}]`] : []),
+    `# Overrides: [${overrides.join(' ')}]`,
+    `# Option ndots from: ${ndots ? (override.options ? 'override' : 'host') : 'internal'}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
 function parse(text: string): Parsed {
   const parsed: Parsed = { nameservers: [], invalid: [], search: [], options: [], other: [] };
   for (const line of text.split(/\r?\n/)) {

@@ -1,0 +1,213 @@
+import { writeFile } from 'node:fs/promises';
+import { conflict, forbidden, GantryError, invalidParameter, messageOf, systemError } from '@gantry/errors';
+import { netlink } from '@gantry/linux';
+import { type Endpoint, type NetworkRecord, resolverSocketSteps } from '@gantry/network';
+import type { Step } from '@gantry/runtime';
+import type { EngineContext } from '../context.ts';
+import type { EndpointSettings } from '../documents/index.ts';
+import { internalResolvConfText } from '../spec/index.ts';
+import { isUserDefinedNetwork } from '../validate/modes.ts';
+import type { Container, Run } from './container.ts';
+import { checkEndpointSettings, chooseGateway, sharedWith } from './networks.ts';
+import { startResolver } from './resolver.ts';
+
+const CLONE_NEWNET = 0x40000000;
+const O_CLOEXEC = 0o2000000;
+const EEXIST = 17;
+const ESRCH = 3;
+
+/** Puts a container on one more network; one that runs gets its link at once. @throws forbidden, invalidParameter, conflict */
+export function connectNetwork(
+  context: EngineContext,
+  container: Container,
+  network: NetworkRecord,
+  settings: Partial<EndpointSettings>,
+): Promise<void> {
+  return context.jobs.run('network.connect', container.id, () =>
+    container.lock.run(async () => {
+      const { document } = container;
+      if (container.removalBegan)
+        throw conflict(`container ${document.id} is marked for removal and cannot be connected`);
+      refuseModes(container, network, 'connected to');
+      if (document.networks[network.name]) {
+        throw forbidden(`endpoint with name ${document.name} already exists in network ${network.name}`);
+      }
+      checkEndpointSettings(network, settings, '');
+      document.networks = { ...document.networks, [network.name]: settings };
+      try {
+        if (container.run) await plugIn(context, container, container.run, network, settings);
+        await context.storage.updateDocument(container);
+      } catch (error) {
+        const { [network.name]: _, ...others } = document.networks;
+        document.networks = others;
+        throw error;
+      } finally {
+        container.summary = undefined;
+      }
+      context.networkEvent('connect', { id: network.id, name: network.name, type: network.driver }, container.id);
+    }),
+  );
+}
+
+/** Takes a container off a network. @throws forbidden when it is not on it */
+export function disconnectNetwork(
+  context: EngineContext,
+  container: Container,
+  network: NetworkRecord,
+  force: boolean,
+): Promise<void> {
+  return context.jobs.run('network.disconnect', container.id, () =>
+    container.lock.run(async () => {
+      const { document, facts } = container;
+      refuseModes(container, network, 'disconnected from');
+      const key = Object.keys(document.networks).find(name => name === network.name || name === network.id);
+      if (key === undefined) {
+        if (force) return;
+        throw forbidden(`container ${document.id} is not connected to network ${network.name}`);
+      }
+      const { [key]: _, ...others } = document.networks;
+      document.networks = others;
+      delete facts.networkIds[key];
+      if (container.run) await unplug(context, container, container.run, network);
+      await context.storage.updateDocument(container);
+      container.summary = undefined;
+      context.networkEvent('disconnect', { id: network.id, name: network.name, type: network.driver }, container.id);
+    }),
+  );
+}
+
+function refuseModes({ document }: Container, network: NetworkRecord, what: string): void {
+  const { NetworkMode } = document.hostConfig;
+  if (sharedWith(NetworkMode) !== undefined) {
+    throw invalidParameter(
+      'container sharing network namespace with another container or host cannot be connected to any other network',
+    );
+  }
+  if (network.driver === 'host' || NetworkMode === 'host') {
+    throw forbidden(
+      what === 'connected to'
+        ? 'cannot connect container to host network - container must be created in host network mode'
+        : 'cannot disconnect container from host network - container was created in host network mode',
+    );
+  }
+  if (NetworkMode === 'none' || network.driver === 'null') {
+    throw forbidden(
+      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+    );
+  }
+}
+
+async function plugIn(
+  context: EngineContext,
+  container: Container,
+  run: Run,
+  network: NetworkRecord,
+  settings: Partial<EndpointSettings>,
+): Promise<void> {
+  const { networks, launcher } = context.options;
+  const { shim, facts } = run;
+  const before = chooseGateway(context, container, facts.endpoints);
+  const { endpoint, parent } = await networks.attach({
+    networkId: network.id,
+    containerId: container.id,
+    containerName: container.name,
+    macAddress: settings.MacAddress || undefined,
+    ipv4Address: settings.IPAMConfig?.IPv4Address || undefined,
+    interfaceName: freeInterface(facts.endpoints),
+    ports: [],
+  });
+  const name = endpoint.interfaceName ?? '';
+  try {
+    const made = [...parent.map(step => forPid(step, shim.pid)), ...enter(shim.pid)];
+    const asked: Step = {
+      op: 'netlink',
+      protocol: 0,
+      message: netlink.encode([netlink.getLink({ name })]).bytes,
+      reply: true,
+    };
+    const answer = (await launcher.run([...made, asked])).get(made.length);
+    const index =
+      answer &&
+      netlink
+        .parseMessages(answer)
+        .map(netlink.parseLink)
+        .find(link => link?.name === name)?.index;
+    if (index === undefined) throw systemError(`the link ${name} vanished right after it was made`);
+    const gateway = chooseGateway(context, container, [...facts.endpoints, endpoint]);
+    const moved = gateway === endpoint && before !== undefined;
+    await launcher.run([
+      ...enter(shim.pid),
+      ...(moved ? [route([netlink.deleteRoute({ family: 4 })], [ESRCH])] : []),
+      ...networks.containerSide(endpoint, name, index, gateway === endpoint),
+    ]);
+    facts.endpoints = [...facts.endpoints, endpoint];
+    container.facts.networkIds[network.name] = network.id;
+    if (isUserDefinedNetwork(network.name)) await resolve(context, container, run);
+  } catch (error) {
+    facts.endpoints = facts.endpoints.filter(one => one !== endpoint);
+    await networks.unplug(endpoint).catch(() => {});
+    await networks.detach(endpoint);
+    throw error instanceof GantryError
+      ? error
+      : systemError(`connecting container ${container.name} to network ${network.name}: ${messageOf(error)}`, {
+          cause: error,
+        });
+  }
+  await context.storage.saveFacts(container);
+}
+
+/** From its first user-defined network on, a container asks our resolver. */
+async function resolve(context: EngineContext, container: Container, run: Run): Promise<void> {
+  if (!run.resolver) {
+    await run.shim.hold(resolverSocketSteps);
+    const path = container.facts.etc?.resolvConf;
+    // In place, since the file itself is mounted in the container.
+    if (path) await writeFile(path, internalResolvConfText(container.document.hostConfig, context.options.defaults));
+  }
+  await startResolver(context, container, run);
+}
+
+async function unplug(context: EngineContext, container: Container, run: Run, network: NetworkRecord): Promise<void> {
+  const { networks, launcher } = context.options;
+  const { facts, shim } = run;
+  const endpoint = facts.endpoints.find(({ networkId }) => networkId === network.id);
+  if (!endpoint) return;
+  const before = chooseGateway(context, container, facts.endpoints);
+  context.names.leave(endpoint);
+  facts.endpoints = facts.endpoints.filter(one => one !== endpoint);
+  await networks.unplug(endpoint);
+  await networks.detach(endpoint);
+  const gateway = chooseGateway(context, container, facts.endpoints);
+  if (before === endpoint && gateway?.ipv4) {
+    // The kernel finds the link by the gateway's address.
+    const added = netlink.addRoute({ family: 4, gateway: gateway.ipv4.gateway });
+    await launcher.run([...enter(shim.pid), route([added], [EEXIST])]);
+  }
+  await context.storage.saveFacts(container);
+}
+
+function freeInterface(endpoints: readonly Endpoint[]): string {
+  const used = new Set(endpoints.map(({ interfaceName }, index) => interfaceName ?? `eth${index}`));
+  for (let number = 0; ; number++) if (!used.has(`eth${number}`)) return `eth${number}`;
+}
+
+/** From here on the helper works in the network namespace of the container's first process. */
+function enter(pid: number): Step[] {
+  return [
+    { op: 'open', slot: 0, path: `/proc/${pid}/ns/net`, flags: O_CLOEXEC },
+    { op: 'setns', slot: 0, flags: CLONE_NEWNET },
+  ];
+}
+
+function route(messages: readonly netlink.Message[], ignore: readonly number[]): Step {
+  return { op: 'netlink', protocol: 0, message: netlink.encode(messages).bytes, ignore };
+}
+
+/** A step for a child that is known already. */
+function forPid(step: Step, pid: number): Step {
+  if (step.op !== 'netlink' || step.pidAt === undefined) return step;
+  const { pidAt, ...rest } = step;
+  const message = Buffer.from(step.message);
+  message.writeUInt32LE(pid, pidAt);
+  return { ...rest, message };
+}
