@@ -8,8 +8,11 @@ const BLOCK_BYTES = 1024 * 1024;
 const DICTIONARY_BYTES = 32 * 1024;
 /** gzip, deflate, no name, no time, so that the same layer always gives the same bytes; system unknown. */
 const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
-/** zlib's own default, as dockerd's pushes use. */
-const LEVEL = 6;
+/**
+ * Measured on a Debian system: a little smaller than what dockerd's level 6 (Go's compressor) makes of it, in two thirds
+ * of the time that zlib's own level 6 takes. Pushed digests depend on it: changing it makes every layer a new blob.
+ */
+const LEVEL = 4;
 
 /**
  * Compresses a stored layer with gzip, in this thread: the pool that the engine's file calls run in stays free.
