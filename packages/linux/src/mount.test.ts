@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   mkdirSync,
   mkdtempSync,
@@ -16,7 +17,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { SystemCallError } from './ffi.ts';
 import { openInRoot, readFileInRoot, resolveInRoot, statInRoot } from './in-root.ts';
-import { cloneMount, mountDetached, mountRoot, setMountAttributes } from './mount.ts';
+import { attachMountOver, changeDetached, cloneMount, mountDetached, mountRoot, setMountAttributes } from './mount.ts';
 import { MOUNT_ATTR_RDONLY, O_PATH } from './mount-flags.ts';
 import { readMountInfo } from './mountinfo.ts';
 
@@ -149,4 +150,22 @@ describe('paths inside a root', needsRoot, () => {
     assert.ok(Number.parseInt(flags, 8) & 0o2000000);
     closeSync(file);
   });
+});
+
+test('things are mounted below a detached root, directly or on kernels that need a place for it', needsRoot, () => {
+  for (const name of ['root', 'root/data', 'volume']) mkdirSync(join(top, name));
+  writeFileSync(join(top, 'volume/file'), 'x');
+  const before = readMountInfo().length;
+  const root = mountRoot({ kind: 'directory', path: join(top, 'root') });
+  const mountVolume = (below: number): void => {
+    const target = openInRoot(below, 'data', O_PATH);
+    const tree = cloneMount(join(top, 'volume'), { recursive: false });
+    attachMountOver(tree, target);
+    for (const fd of [tree, target]) closeSync(fd);
+  };
+  const copy = changeDetached(root, mountVolume);
+  assert.equal(readFileInRoot(copy, 'data/file')?.toString(), 'x');
+  assert.equal(existsSync(join(top, 'root/data/file')), false, 'the host sees nothing of it');
+  assert.equal(readMountInfo().length, before);
+  for (const fd of [root, copy]) closeSync(fd);
 });
