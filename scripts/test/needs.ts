@@ -11,6 +11,8 @@ const needs: readonly Need[] = [
   { program: 'script', debian: 'bsdutils' },
   { program: 'ip', debian: 'iproute2' },
   { program: 'nft', debian: 'nftables' },
+  { program: 'xz', debian: 'xz-utils' },
+  { program: 'bzip2', debian: 'bzip2' },
 ];
 
 /** Unpacked without being installed: its maintainer scripts would start an engine that is not ours. */

@@ -312,7 +312,9 @@ describe('a pull', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
   });
 
   const REGISTRY = '/usr/bin/docker-registry';
-  test("works with Debian's docker-registry", { skip: !existsSync(REGISTRY) && `no ${REGISTRY}` }, async () => {
+  test("works with Debian's docker-registry", {
+    skip: !existsSync(REGISTRY) && `this machine lacks ${REGISTRY}`,
+  }, async () => {
     const free = createServer();
     await new Promise<void>(resolve => free.listen(0, '127.0.0.1', resolve));
     const address = free.address();

@@ -140,9 +140,9 @@ test('an arm64 filter covers arm, with its calls out of line', () => {
 
 const cannotCompare =
   process.arch !== 'x64'
-    ? 'the oracle is built for x86-64'
-    : (!existsSync('/usr/include/seccomp.h') && 'needs libseccomp-dev') ||
-      (spawnSync('gcc', ['--version']).error !== undefined && 'needs gcc');
+    ? 'this machine lacks an x86-64 processor, which the oracle is built for'
+    : (!existsSync('/usr/include/seccomp.h') && 'this machine lacks libseccomp-dev') ||
+      (spawnSync('gcc', ['--version']).error !== undefined && 'this machine lacks gcc');
 
 describe('against libseccomp', { skip: cannotCompare }, () => {
   let directory: string;
