@@ -18,9 +18,6 @@ export function prepareNetwork(request: NetworkCreate, others: readonly NetworkR
   if (['bridge', 'host', 'none', 'default'].includes(name)) {
     throw forbidden(`operation is not permitted on predefined ${name} network`);
   }
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
-    throw invalidParameter(`invalid network name: ${JSON.stringify(name)}: use letters, digits, _ . and -`);
-  }
   if (others.some(other => other.name === name)) throw conflict(`network with name ${name} already exists`);
   checkDriver(request.driver);
   const subnet = request.subnet && checkSubnet(request.subnet, others);
