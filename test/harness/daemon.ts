@@ -137,7 +137,13 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
       const containers = (await docker('ps', '-aq')).stdout.split('\n').filter(Boolean);
       if (containers.length > 0) await docker('rm', '-fv', ...containers);
       await end('SIGTERM');
-      const left = leftovers(root, bridge);
+      // The kernel ends a network namespace, and its links with it, some time after its last process.
+      const deadline = performance.now() + 10_000;
+      let left = leftovers(root, bridge);
+      while (left.length > 0 && performance.now() < deadline) {
+        await delay(50);
+        left = leftovers(root, bridge);
+      }
       if (left.length === 0) await removeLink(bridge);
       rmSync(root, { recursive: true, force: true });
       if (left.length > 0) throw new Error(`the daemon left behind:\n${left.join('\n')}`);
@@ -156,7 +162,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
   return test;
 }
 
-/** Mounts, processes, cgroups and firewall tables that a daemon of this root and bridge still has. */
+/** Mounts, processes and links that a daemon of this root and bridge still has. */
 function leftovers(root: string, bridge: string): string[] {
   const mounts = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
@@ -183,8 +189,20 @@ function commandLine(pid: string): string {
   }
 }
 
+/** Tells whether a process was started with a path below `root`, or has a file there open, as a shim has. */
 function mentions(pid: string, root: string): boolean {
-  return commandLine(pid).includes(root);
+  if (commandLine(pid).includes(root)) return true;
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some(fd => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(`${root}/`);
+      } catch {
+        return false;
+      }
+    });
+  } catch {
+    return false;
+  }
 }
 
 /** The bridge and its firewall table outlive a daemon on purpose; a test's do not. */
