@@ -65,6 +65,15 @@ describe('attach over the raw socket', { skip: rootOnly }, () => {
     ]);
   });
 
+  test('a body of the request is no input of the program', async () => {
+    await daemon.docker('create', '-i', '--name', 'box', 'busybox', 'cat');
+    await daemon.docker('start', 'box');
+    const request = attachRequest('stream=1&stdin=1&stdout=1');
+    const connection = await open(request.replace(/Content-Length: 0\r\n\r\n$/, 'Content-Length: 9\r\n\r\n{"a":"b"}'));
+    connection.socket.end('typed\n');
+    assert.deepEqual(frames(await drain(connection)), [{ stream: 1, text: 'typed\n' }]);
+  });
+
   test('without an Upgrade header: 200 and the same stream', async () => {
     await daemon.docker('create', '-i', '--name', 'box', 'busybox', 'cat');
     await daemon.docker('start', 'box');

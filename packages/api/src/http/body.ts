@@ -58,6 +58,14 @@ export function bodyStream(call: Call): Readable {
   return call.request;
 }
 
+/**
+ * Reads past a body in front of a raw stream that has no use for it, so that it is not taken for input (dockerode sends
+ * its options of attach once more). Chunks are left: old clients send their input in them.
+ */
+export async function skipBody(call: Call): Promise<void> {
+  if (call.upgraded && call.request.headers['transfer-encoding'] === undefined) await readBody(call);
+}
+
 async function readBody(call: Call): Promise<string> {
   if (!hasBody(call)) return '';
   const timer = setTimeout(() => call.request.socket.destroy(), bodyTimeoutMs);

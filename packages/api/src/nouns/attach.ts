@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { invalidParameter, messageOf } from '@gantry/errors';
+import { skipBody } from '../http/body.ts';
 import { type Call, param } from '../http/call.ts';
 import { failHijacked, hijack, multiplexedStream, rawStream, wantsUpgrade } from '../http/hijack.ts';
 import { acceptWebSocket, isWebSocket } from '../http/web-socket.ts';
@@ -18,6 +19,7 @@ export async function attach(call: Call): Promise<void> {
       detachKeys: detachKeys(query.get('detachKeys')),
       multiplexed: true,
     });
+    await skipBody(call);
   } catch (error) {
     call.log.error(`api: POST ${call.request.url}: ${messageOf(error)}`, error);
     failHijacked(call, error);
