@@ -68,6 +68,14 @@ describe('docker run', { skip: rootOnly }, () => {
     );
   });
 
+  test('programs find the marks of a container, and its changes do not name them', async () => {
+    const look = 'stat -c "%n %A" /.dockerenv; readlink /etc/mtab';
+    const { stdout } = await daemon.docker('run', '--name', 'marked', '--read-only', 'busybox', 'sh', '-c', look);
+    assert.equal(stdout, '/.dockerenv -rwxr-xr-x\n/proc/mounts\n');
+    assert.equal((await daemon.docker('diff', 'marked')).stdout, '');
+    assert.equal((await daemon.docker('rm', 'marked')).code, 0);
+  });
+
   test('stdout and stderr arrive apart', async () => {
     const { stdout, stderr } = await daemon.docker('run', '--rm', 'busybox', 'sh', '-c', 'echo out; echo err >&2');
     assert.equal(stdout, 'out\n');

@@ -18,6 +18,7 @@ import { containerMounts } from './mounts.ts';
 import { containerNamespaces, type NamespaceJoins } from './namespaces.ts';
 import { processSpec } from './process.ts';
 import { containerResources } from './resources.ts';
+import { markRoot } from './root-marks.ts';
 import { containerSecurity } from './security.ts';
 import { LaunchSlots } from './slots.ts';
 import { containerSysctls } from './sysctls.ts';
@@ -68,6 +69,7 @@ export async function buildLaunch(input: LaunchInput): Promise<BuiltLaunch> {
   try {
     const { etc, hostname, domainname } = await identity(input);
     const config = { ...container.config, Hostname: hostname, Domainname: domainname };
+    markRoot(input.rootFd);
     makeWorkingDirectory(input.rootFd, config.WorkingDir);
     const shm = sharedMemory(input);
     const spec = await runtimeSpec({ ...input, container: { ...container, config } }, etc, shm?.path, slots);
