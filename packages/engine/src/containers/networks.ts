@@ -117,7 +117,7 @@ export function chooseGateway(
 /** Checks what is asked for on a network. @throws invalidParameter in dockerd's words, after `prefix` */
 export function checkEndpointSettings(
   network: NetworkRecord,
-  { IPAMConfig, Aliases }: Partial<EndpointSettings>,
+  { IPAMConfig, Aliases, Links, DriverOpts }: Partial<EndpointSettings>,
   prefix: string,
 ): void {
   const problems: string[] = [];
@@ -126,6 +126,18 @@ export function checkEndpointSettings(
   }
   if (IPAMConfig?.IPv6Address) {
     throw notImplemented('IPv6 addresses for containers are not built yet', { hint: 'leave out --ip6' });
+  }
+  if ((IPAMConfig?.LinkLocalIPs?.length ?? 0) > 0) {
+    throw notImplemented('link-local addresses for containers are not built yet', {
+      hint: 'leave out --link-local-ip',
+    });
+  }
+  if ((Links?.length ?? 0) > 0) {
+    throw notImplemented('--link is not built yet', { hint: 'use the names of the containers on the network' });
+  }
+  const [option] = Object.keys(DriverOpts ?? {});
+  if (option !== undefined) {
+    throw notImplemented(`the endpoint option ${option} is not built yet`, { hint: 'leave out --driver-opt' });
   }
   const address = IPAMConfig?.IPv4Address ?? '';
   if (address !== '' && network.driver === 'bridge') {
