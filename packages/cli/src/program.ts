@@ -112,7 +112,7 @@ async function explain(error: unknown, spelling: string, command: Command, globa
 }
 
 function withPointer(message: string, spelling: string): string {
-  return `gantry: ${message}\n\nRun 'gantry ${spelling} --help' for more information`;
+  return `${message.startsWith('gantry: ') ? '' : 'gantry: '}${message}\n\nRun 'gantry ${spelling} --help' for more information`;
 }
 
 function failure(message: string, status: number): number {
