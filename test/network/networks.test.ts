@@ -149,11 +149,11 @@ describe('user-defined networks', { skip: rootOnly }, () => {
   test('what is not built for an endpoint is refused, not ignored', async () => {
     await ok('network', 'create', 'plain');
     assert.match(
-      await fails('create', '--network', 'name=plain,driver-opt=a=b', 'busybox', 'true'),
+      await fails('run', '--rm', '--network', 'name=plain,driver-opt=a=b', 'busybox', 'true'),
       /endpoint option a is not built yet/,
     );
     assert.match(
-      await fails('create', '--network', 'plain', '--link-local-ip', '169.254.1.2', 'busybox', 'true'),
+      await fails('run', '--rm', '--network', 'plain', '--link-local-ip', '169.254.1.2', 'busybox', 'true'),
       /link-local addresses/,
     );
   });
