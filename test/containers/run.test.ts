@@ -57,6 +57,11 @@ describe('docker run', { skip: rootOnly }, () => {
       assert.ok(stderr.includes(text), `${option}: ${stderr}`);
       assert.ok(!stderr.includes('Unable to find image'), option);
     }
+    await daemon.docker('create', '--name', 'lonely', '--network', 'nope', 'busybox', 'true');
+    const lonely = await daemon.api('POST', '/containers/lonely/start');
+    assert.equal(lonely.status, 404);
+    assert.match(lonely.body, /failed to set up container networking: network nope not found/);
+    await daemon.docker('rm', 'lonely');
     const other = await daemon.api('POST', '/containers/create?platform=linux/s390x', {
       Image: 'busybox',
       Cmd: ['true'],

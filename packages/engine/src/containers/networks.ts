@@ -1,5 +1,13 @@
 import { BlockList, isIPv4 } from 'node:net';
-import { conflict, invalidParameter, isGantryError, messageOf, notImplemented, systemError } from '@gantry/errors';
+import {
+  conflict,
+  invalidParameter,
+  isGantryError,
+  messageOf,
+  notFound,
+  notImplemented,
+  systemError,
+} from '@gantry/errors';
 import {
   type Endpoint,
   type NetworkAttachment,
@@ -165,7 +173,7 @@ function findNetwork(stack: EngineContext['options']['networks'], name: string):
   try {
     return stack.get(name);
   } catch (cause) {
-    throw systemError(`failed to set up container networking: network ${name} not found`, { cause });
+    throw notFound(`failed to set up container networking: network ${name} not found`, { cause });
   }
 }
 
