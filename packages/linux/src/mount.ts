@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { check, libc, libcAsync, SystemCallError } from './ffi.ts';
@@ -213,6 +213,24 @@ let appendsLowerLayers: boolean | undefined;
 
 type Overlay = Extract<RootMountSource, { kind: 'overlay' }>;
 
+/** Whether this kernel indexes overlays unless told otherwise; undefined until it was asked. */
+let indexesByDefault: boolean | undefined;
+
+/**
+ * An index claims the upper layer until the last mount of it is gone, which may be later than the container's next start.
+ * @see overlayfs.rst, "Sharing and copying layers"
+ */
+function turnsIndexOff(): boolean {
+  if (indexesByDefault === undefined) {
+    try {
+      indexesByDefault = readFileSync('/sys/module/overlay/parameters/index', 'utf8').startsWith('Y');
+    } catch {
+      indexesByDefault = false;
+    }
+  }
+  return indexesByDefault;
+}
+
 /** What a crash left behind a volatile mount is an upper layer that the kernel refuses until this mark is removed. */
 function forgetVolatile({ volatile, work }: Overlay): void {
   if (volatile) rmSync(join(work, 'work', 'incompat'), { recursive: true, force: true });
@@ -240,6 +258,7 @@ function overlayOptions(root: Overlay): { readonly options: [string, string?][] 
     for (const lower of root.lower) options.push(['lowerdir+', fit(lower)]);
     options.push(['upperdir', fit(root.upper)], ['workdir', fit(root.work)]);
     if (root.volatile) options.push(['volatile']);
+    if (turnsIndexOff()) options.push(['index', 'off']);
     return { options, [Symbol.dispose]: close };
   } catch (error) {
     close();
@@ -265,6 +284,7 @@ function mountOverlayByDescriptors(root: Overlay): number {
       `upperdir=${byDescriptor(root.upper)}`,
       `workdir=${byDescriptor(root.work)}`,
       ...(root.volatile ? ['volatile'] : []),
+      ...(turnsIndexOff() ? ['index=off'] : []),
     ].join(',');
     if (data.length > 4095) throw new SystemCallError('mount', E2BIG, `overlay of ${root.lower.length} layers`);
     mount('overlay', place, 'overlay', 0, data);
