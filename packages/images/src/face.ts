@@ -150,8 +150,8 @@ export interface ImageStore extends AsyncDisposable {
   removeContainerLayer(containerId: string): Promise<void>;
   /** Container layers that exist; the engine removes those it does not know. */
   containerLayers(): readonly string[];
-  /** Bytes of a container's writable layer. */
-  containerLayerSize(containerId: string): Promise<number>;
+  /** Bytes of a container's writable layer, without what the engine made at the paths of `own`. */
+  containerLayerSize(containerId: string, own?: readonly string[]): Promise<number>;
   /** What a container has changed, by path; `own` are paths that the engine makes in every container, without a leading slash. */
   containerChanges(containerId: string, own: readonly string[]): Promise<readonly Change[]>;
   /** Makes an image of a container, without a name. Nothing of it remains when it fails. */

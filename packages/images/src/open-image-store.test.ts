@@ -175,7 +175,9 @@ for (const driver of ['overlay2', 'vfs']) {
 
     for (const program of ['xz', 'bzip2']) {
       const isThere = spawnSync(program, ['--version'], { stdio: 'ignore', input: '' }).status === 0;
-      test(`an archive compressed with ${program} is read too`, { skip: !isThere && `this machine lacks ${program}` }, async () => {
+      test(`an archive compressed with ${program} is read too`, {
+        skip: !isThere && `this machine lacks ${program}`,
+      }, async () => {
         const input = archiveOf(image([base], ['packed:latest']));
         const packed = execFileSync(program, ['-c'], { input });
         assert.deepEqual(await load(store, packed), ['Loaded image: packed:latest\n']);

@@ -117,7 +117,8 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       await layers.containerGone();
     },
     containerLayers: () => driver.containers(),
-    containerLayerSize: containerId => workers.run({ kind: 'size', path: driver.containerTree(containerId) }),
+    containerLayerSize: (containerId, own = []) =>
+      workers.run({ kind: 'size', path: driver.containerTree(containerId), without: own }),
 
     containerChanges: (containerId, own) =>
       fileWorkers.run({ kind: 'changes', difference: differenceOf(driver, containerId, own) }),

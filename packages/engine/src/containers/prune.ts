@@ -3,6 +3,7 @@ import type { EngineContext } from '../context.ts';
 import type { Filters } from '../engine.ts';
 import { checkFilters, matchesPruneLabels, untilFilter } from '../filters.ts';
 import { nowNs } from '../time.ts';
+import { OWN_PATHS } from './changes.ts';
 import { removeContainer } from './remove.ts';
 
 const KEYS = new Set(['label', 'label!', 'until']);
@@ -25,7 +26,7 @@ export async function pruneContainers(
       if (container.isUp || (until !== undefined && container.createdNs > until)) continue;
       if (!matchesPruneLabels(filters, container.document.config.Labels)) continue;
       try {
-        const size = await context.options.images.containerLayerSize(container.id);
+        const size = await context.options.images.containerLayerSize(container.id, OWN_PATHS);
         await removeContainer(context, container, { force: false, volumes: false });
         reclaimed += size;
         deleted.push(container.id);

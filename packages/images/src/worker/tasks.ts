@@ -68,8 +68,8 @@ export type Tasks =
   | TaskOf<'compress', { readonly directory: string; readonly diffId: string }, CompressedLayer>
   | TaskOf<'copy', { readonly from: string; readonly to: string }, undefined>
   | TaskOf<'remove', { readonly paths: readonly string[] }, undefined>
-  /** Apparent size of a tree, files once. */
-  | TaskOf<'size', { readonly path: string }, number>
+  /** Apparent size of a tree, files once, those named in `without` not at all. */
+  | TaskOf<'size', { readonly path: string; readonly without: readonly string[] }, number>
   | TaskOf<'sync', { readonly path: string }, undefined>
   | FileTasks;
 

@@ -65,7 +65,7 @@ async function run(task: Task, from: TaskInput): Promise<unknown> {
     case 'remove':
       return removeTask(task.paths);
     case 'size':
-      return treeSize(task.path);
+      return treeSize(task.path, task.without);
     case 'sync':
       return syncTask(task.path);
     default:
