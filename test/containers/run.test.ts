@@ -279,6 +279,13 @@ describe('docker run', { skip: rootOnly }, () => {
     assert.match(refused.stderr, /Operation not permitted/);
   });
 
+  test('an AppArmor profile that cannot be applied is refused, unconfined is not', async () => {
+    assert.equal(await run(['--security-opt', 'apparmor=unconfined'], 'echo', 'runs'), 'runs');
+    const named = await daemon.docker('run', '--rm', '--security-opt', 'apparmor=gantry-nosuch', 'busybox', 'true');
+    assert.notEqual(named.code, 0);
+    assert.match(named.stderr, /gantry-nosuch/);
+  });
+
   test('masked and read-only paths, and /sys', async () => {
     assert.equal(
       await run([], 'sh', '-c', 'wc -c </proc/keys; ls /proc/scsi /sys/firmware 2>/dev/null | grep -v :; true'),

@@ -18,6 +18,14 @@ export const DEFAULT_APPARMOR_PROFILE = 'docker-default';
 /** How a container is confined beside its namespaces and capabilities. @throws systemError for a broken profile */
 export function containerSecurity(host: HostConfig, daemon: EngineDefaults, capabilities: readonly string[]): Security {
   const options = parseSecurityOptions(host.SecurityOpt, daemon.noNewPrivileges);
+  if (!daemon.kernel.apparmor && !['', 'unconfined', DEFAULT_APPARMOR_PROFILE].includes(options.apparmor)) {
+    throw systemError(
+      `the AppArmor profile ${options.apparmor} cannot be applied: AppArmor is not in use on this machine`,
+      {
+        hint: 'leave out --security-opt apparmor, or install apparmor_parser where the kernel has AppArmor',
+      },
+    );
+  }
   return {
     options,
     seccomp: chooseSeccomp(host, options.seccomp, daemon, capabilities),
