@@ -1,8 +1,9 @@
 import { netlink } from '@gantry/linux';
 import type { Step } from '@gantry/runtime';
 import type { BridgeDevice } from './bridge-device.ts';
-import type { Endpoint, NetworkAttachment, PublishedPort } from './face.ts';
+import type { Endpoint, NetworkAttachment } from './face.ts';
 import type { Firewall } from './firewall/firewall.ts';
+import { portSocketSteps } from './port-sockets.ts';
 import { childNamespace, LOOPBACK_INDEX, routeStep, sysctlStep } from './step.ts';
 
 export type EndpointContext = {
@@ -39,7 +40,7 @@ export function compileEndpoint(
   const place = Number(/\d+$/.exec(interfaceName)?.[0] ?? 0);
   return {
     endpoint,
-    prepare: endpoint.ports.map(port => socketStep(endpoint, port, context.firewall !== undefined)),
+    prepare: portSocketSteps(endpoint, endpoint.ports, context.firewall !== undefined),
     parent: [hostSide(endpoint, interfaceName, context), ...(context.firewall?.addPorts(endpoint) ?? [])],
     child: containerSide(endpoint, interfaceName, context.containerLinkIndex + place, isGateway, context),
   };
@@ -107,16 +108,4 @@ export function containerSide(
         : []),
     ]),
   ];
-}
-
-/** Rules take IPv4 connections to the container before they reach this socket; IPv6 ones are relayed. */
-function socketStep(endpoint: Endpoint, port: PublishedPort, rules: boolean): Step {
-  const relayed = port.hostIp.includes(':') || !rules;
-  return {
-    op: 'hostSocket',
-    protocol: port.protocol,
-    address: port.hostIp,
-    port: port.hostPort,
-    ...(relayed && endpoint.ipv4 ? { relayTo: { address: endpoint.ipv4.address, port: port.containerPort } } : {}),
-  };
 }

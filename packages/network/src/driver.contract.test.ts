@@ -43,7 +43,7 @@ function bridgeUnderTest(icc: 'true' | 'false', mtu: number): DriverUnderTest {
       pools: DEFAULT_POOLS,
       bip: undefined,
       ports: new PortTable({ wildcards: ['0.0.0.0'], range: [32768, 60999], isFree: () => true }),
-      firewall: openFirewall({ bridge: 'gantry0', run, warn }),
+      firewall: openFirewall({ bridge: 'gantry0', run, warn, closed: new Set() }),
       ipv6: true,
       containerLinkIndex: 2,
       bridgeNetfilter: false,

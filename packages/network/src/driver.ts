@@ -1,5 +1,5 @@
 import type { Step } from '@gantry/runtime';
-import type { Endpoint, NetworkAttachment, NetworkRecord, PortRequest } from './face.ts';
+import type { Endpoint, NetworkAttachment, NetworkRecord, PortRequest, RepublishRequest } from './face.ts';
 
 export type AttachRequest = {
   readonly networkId: string;
@@ -27,6 +27,9 @@ export interface NetworkDriver {
   /** As NetworkStack.containerSide. */
   containerSide?(endpoint: Endpoint, interfaceName: string, linkIndex: number, isGateway: boolean): readonly Step[];
   unplug?(endpoint: Endpoint): Promise<void>;
+  /** As NetworkStack.republish; where it is missing, ports are not published at all. */
+  republish?(endpoint: Endpoint, request: RepublishRequest): Promise<Endpoint>;
+  resumePorts?(endpoint: Endpoint, shim: RepublishRequest['shim']): Promise<void>;
   /** Tidies up behind a container that runs now. */
   started(network: NetworkRecord, endpoint: Endpoint): Promise<void>;
   /** Undoes what the steps of `attach` made, and tolerates what is gone or never was. */

@@ -1,5 +1,5 @@
 import type { GantryError } from '@gantry/errors';
-import type { Launcher, LaunchFailure, Step } from '@gantry/runtime';
+import type { Launcher, LaunchFailure, Shim, Step } from '@gantry/runtime';
 import type { StateStore } from '@gantry/store';
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';
@@ -19,7 +19,10 @@ export type PublishedPort = {
   readonly protocol: Protocol;
   readonly containerPort: number;
   readonly hostIp: string;
+  /** 0 where the container's own address is open to the outside (gateway mode `routed`), and no port of the host stands for it. */
   readonly hostPort: number;
+  /** Connections go through the shim, as a program of the host would take them, and so through the host's input rules. */
+  readonly relayed?: true;
 };
 
 export type NetworkRecord = {
@@ -88,6 +91,8 @@ export type NetworkOptions = {
   readonly bip: string | undefined;
   readonly iptables: boolean;
   readonly ipForward: boolean;
+  /** Where the daemon itself turns forwarding on, it forwards for bridges only, unless this says otherwise. */
+  readonly ipForwardNoDrop?: boolean;
   readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
 };
 
@@ -105,6 +110,16 @@ export type NetworkCreate = {
   };
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+};
+
+/** Other published ports for a container that runs. */
+export type RepublishRequest = {
+  readonly containerName: string;
+  /** All that are to be published, those that are already too. */
+  readonly ports: readonly PortRequest[];
+  readonly shim: Pick<Shim, 'hold' | 'release'>;
+  /** Called when the ports are reserved, before anything is touched: writes down what is to be. */
+  readonly intend: (endpoint: Endpoint) => Promise<void>;
 };
 
 /** Networks, endpoints and published ports of one daemon. */
@@ -145,6 +160,14 @@ export interface NetworkStack extends AsyncDisposable {
    * ports. Never rejects.
    */
   started(endpoint: Endpoint): Promise<void>;
+  /**
+   * Publishes other ports of a container that runs; connections to ports that stay are not touched, those to ports that go
+   * are not cut off.
+   * @returns the endpoint as it is now @throws system in Docker's words when a port cannot be had: all is as it was then
+   */
+  republish(endpoint: Endpoint, request: RepublishRequest): Promise<Endpoint>;
+  /** Holds and publishes an endpoint's ports again after a change of them that was cut off. */
+  resumePorts(endpoint: Endpoint, shim: Pick<Shim, 'hold' | 'release'>): Promise<void>;
   /** Docker's error for a launch that failed at one of this endpoint's steps; undefined when the step is not of the network. */
   explain(endpoint: Endpoint, containerName: string, failure: LaunchFailure): GantryError | undefined;
   /** Gives address and ports back and removes what the parent steps made (its veth dies with the namespace). Tolerates what is gone. */

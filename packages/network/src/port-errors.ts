@@ -1,6 +1,6 @@
 import { type GantryError, systemError } from '@gantry/errors';
-import { describeErrno } from '@gantry/linux';
-import type { LaunchFailure } from '@gantry/runtime';
+import { describeErrno, probePort } from '@gantry/linux';
+import type { LaunchFailure, Step } from '@gantry/runtime';
 import type { Endpoint } from './face.ts';
 import { PortTaken } from './ports.ts';
 
@@ -27,7 +27,8 @@ export function explainLaunchFailure(
   { step, errno }: LaunchFailure,
 ): GantryError | undefined {
   if (step?.op === 'hostSocket') {
-    const { address, port, protocol } = step;
+    const { protocol } = step;
+    const { address, port } = refusedPort(step);
     const published = endpoint.ports.find(
       one => one.hostIp === address && one.hostPort === port && one.protocol === protocol,
     );
@@ -45,4 +46,14 @@ export function explainLaunchFailure(
     `failed to set up container networking: failed to create endpoint ${containerName} on network ${endpoint.networkName}: ${describeErrno(errno)}`,
     { exitCode: 125 },
   );
+}
+
+/** Which one of a step's ports, on which of its families, cannot be had: the first, when all can by now. */
+function refusedPort(step: Extract<Step, { op: 'hostSocket' }>): { readonly address: string; readonly port: number } {
+  const addresses = step.bothFamilies ? ['0.0.0.0', step.address] : [step.address];
+  for (let port = step.port; port < step.port + (step.count ?? 1); port++) {
+    for (const address of addresses)
+      if (probePort(step.protocol, address, port) !== undefined) return { address, port };
+  }
+  return { address: addresses[0] ?? step.address, port: step.port };
 }

@@ -16,6 +16,29 @@ export class PortsExhausted extends Error {
   }
 }
 
+/** SCTP between families: nothing relays it. */
+export class NotRelayed extends Error {
+  constructor(hostIp: string, port: number, family: string) {
+    super(`failed to bind host port ${hostIp}:${port}/sctp: SCTP over ${family} would have to be relayed, and is not`);
+    this.name = 'NotRelayed';
+  }
+}
+
+/**
+ * How the ports of a container's network are reached by the addresses of one family: translated to the container's
+ * address, opened there without a port of the host (`routed`), or relayed by the shim, where the container has none.
+ */
+export type PortReach = 'translated' | 'routed' | 'relayed';
+
+export type ReserveOptions = {
+  readonly ipv4: PortReach;
+  readonly ipv6: PortReach;
+  /** Where a request without an address is bound, when not on all addresses. */
+  readonly binding?: string;
+  /** Through the host's input rules, see PublishedPort. */
+  readonly obeyInput?: boolean;
+};
+
 export type PortTableOptions = {
   /** Addresses that stand for a request without one: `0.0.0.0`, and `::` where the host has IPv6. */
   readonly wildcards: readonly string[];
@@ -40,12 +63,15 @@ export class PortTable {
   /**
    * Reserves all requested ports or none.
    * A request without an address gets the same port on both families.
-   * @throws PortTaken, PortsExhausted
+   * @throws PortTaken, PortsExhausted, NotRelayed
    */
-  reserve(requests: readonly PortRequest[]): PublishedPort[] {
+  reserve(
+    requests: readonly PortRequest[],
+    options: ReserveOptions = { ipv4: 'translated', ipv6: 'relayed' },
+  ): PublishedPort[] {
     const reserved: PublishedPort[] = [];
     try {
-      for (const request of requests) reserved.push(...this.#reserveOne(request));
+      for (const request of requests) this.#reserveOne(request, options, reserved);
       return reserved;
     } catch (error) {
       this.release(reserved);
@@ -55,7 +81,7 @@ export class PortTable {
 
   /** Notes ports of a container that ran before this daemon started. */
   adopt(ports: readonly PublishedPort[]): void {
-    for (const port of ports) this.#take(port.protocol, port.hostIp, port.hostPort);
+    for (const port of ports) if (port.hostPort !== 0) this.#take(port.protocol, port.hostIp, port.hostPort);
   }
 
   release(ports: readonly PublishedPort[]): void {
@@ -67,13 +93,40 @@ export class PortTable {
     }
   }
 
-  #reserveOne({ protocol, containerPort, hostIp, hostPort, hostPortEnd }: PortRequest): PublishedPort[] {
-    const addresses = hostIp === '' ? this.#options.wildcards : [hostIp];
-    const port = this.#choose(protocol, addresses, hostPort, hostPortEnd);
-    return addresses.map(address => {
-      this.#take(protocol, address, port);
-      return { protocol, containerPort, hostIp: address, hostPort: port };
-    });
+  /**
+   * Where a request is bound, and where the container's own address is opened instead.
+   * @throws NotRelayed for SCTP that would need a relay
+   */
+  addressesOf(
+    { protocol, hostIp, hostPort }: PortRequest,
+    options: ReserveOptions,
+  ): { readonly bound: readonly string[]; readonly opened: readonly string[] } {
+    const { binding = '', obeyInput = false } = options;
+    const asked = hostIp || (binding === '0.0.0.0' ? '' : binding);
+    const bound: string[] = [];
+    const opened: string[] = [];
+    for (const address of asked === '' ? this.#options.wildcards : [asked]) {
+      const six = address.includes(':');
+      const reach = six ? options.ipv6 : options.ipv4;
+      if (reach === 'routed') opened.push(six ? '::' : '0.0.0.0');
+      else if (protocol !== 'sctp' || (reach === 'translated' && !obeyInput)) bound.push(address);
+      // One family is enough where none was named.
+      else if (asked !== '' || !six || obeyInput) throw new NotRelayed(address, hostPort, six ? 'IPv6' : 'IPv4');
+    }
+    return { bound, opened };
+  }
+
+  #reserveOne(request: PortRequest, options: ReserveOptions, reserved: PublishedPort[]): void {
+    const { protocol, containerPort } = request;
+    const { bound, opened } = this.addressesOf(request, options);
+    for (const hostIp of opened) reserved.push({ protocol, containerPort, hostIp, hostPort: 0 });
+    if (bound.length === 0) return;
+    const hostPort = this.#choose(protocol, bound, request.hostPort, request.hostPortEnd);
+    const relayed = options.obeyInput ? ({ relayed: true } as const) : {};
+    for (const hostIp of bound) {
+      this.#take(protocol, hostIp, hostPort);
+      reserved.push({ protocol, containerPort, hostIp, hostPort, ...relayed });
+    }
   }
 
   #choose(protocol: Protocol, addresses: readonly string[], hostPort: number, hostPortEnd: number): number {

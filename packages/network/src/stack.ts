@@ -7,6 +7,7 @@ import { hostDriver } from './drivers/host.ts';
 import { nullDriver } from './drivers/null.ts';
 import type { Endpoint, NetworkCreate, NetworkRecord, NetworkStack, NetworkStackOptions } from './face.ts';
 import { openFirewall } from './firewall/firewall.ts';
+import { openForwarding } from './forwarding.ts';
 import { firstIndexInNewNamespace, hasBridgeNetfilter, hasIPv6, localPortRange, readHostView } from './host-view.ts';
 import { newId } from './id.ts';
 import { DEFAULT_POOLS } from './ipam.ts';
@@ -14,7 +15,6 @@ import { explainLaunchFailure } from './port-errors.ts';
 import { PortTable } from './ports.ts';
 import { prepareNetwork } from './prepare-network.ts';
 import { openNetworkRecords } from './records.ts';
-import { sysctlStep } from './step.ts';
 
 /** How soon rules are repaired that another program (dockerd, firewalld, ufw) flushed or shadowed, while no container starts. */
 const REPAIR_MS = 10_000;
@@ -34,9 +34,14 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     range: localPortRange(),
     isFree: (protocol, address, port) => probePort(protocol, address, port) === undefined,
   });
-  if (options.ipForward) {
-    await run([sysctlStep('net/ipv4/ip_forward', '1')]).catch(error => warn('turning on IP forwarding', error));
-  }
+  const forwarding = openForwarding({
+    run,
+    warn,
+    runDir: options.runDir,
+    never: !options.ipForward,
+    open: options.ipForwardNoDrop ?? false,
+  });
+  await forwarding.turnOn('ipv4');
   const drivers = new Map<string, NetworkDriver>();
   for (const driver of [
     bridgeDriver({
@@ -45,7 +50,9 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       pools: options.defaultAddressPools.length > 0 ? options.defaultAddressPools : DEFAULT_POOLS,
       bip: options.bip,
       ports,
-      firewall: options.iptables ? openFirewall({ bridge: options.bridge, run, warn }) : undefined,
+      firewall: options.iptables
+        ? openFirewall({ bridge: options.bridge, run, warn, closed: forwarding.closed })
+        : undefined,
       ipv6,
       containerLinkIndex: firstIndexInNewNamespace(readHostView().links),
       bridgeNetfilter: hasBridgeNetfilter(),
@@ -166,6 +173,15 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       } catch (error) {
         warn(`forgetting old connections to endpoint ${endpoint.id}`, error);
       }
+    },
+    async republish(endpoint, request) {
+      const network = get(endpoint.networkId);
+      const next = (await driverOf(network).republish?.(endpoint, request)) ?? endpoint;
+      endpoints.get(network.id)?.set(next.id, next);
+      return next;
+    },
+    async resumePorts(endpoint, shim) {
+      await driverOf(get(endpoint.networkId)).resumePorts?.(endpoint, shim);
     },
     async detach(endpoint) {
       const network = networks.get(endpoint.networkId);

@@ -90,8 +90,8 @@ static int attach_from_daemon(struct process *p, int fds[2]) {
 static int send_held(int socket, uint32_t what) {
   if (what == 0) return shim.root < 0 ? -ENOENT : send_fd(socket, "r", 1, shim.root);
   for (struct held_socket *held = shim.held; held; held = held->next)
-    if (held->inside && held->source.fd >= 0 && held->protocol == (int)what - 1)
-      return send_fd(socket, "r", 1, held->source.fd);
+    if (held->inside && held->ports->source.fd >= 0 && held->protocol == (int)what - 1)
+      return send_fd(socket, "r", 1, held->ports->source.fd);
   return -ENOENT;
 }
 
@@ -101,6 +101,7 @@ static int hold_from_daemon(int fd) {
   struct executor executor;
   uint32_t failed;
   if (!shim.init || shim.init->exited) return -ESRCH;
+  struct held_socket *before = shim.held;
   int error = map_request(fd, &request);
   if (error) return error;
   executor_init(&executor);
@@ -109,6 +110,8 @@ static int hold_from_daemon(int fd) {
   error = request.kind == REQUEST_RUN ? run_section(&executor, &request.prepare, &failed) : -EBADMSG;
   executor_close(&executor);
   unmap_request(&request);
+  if (error) release_since(before);
+  else relay_start();
   return error;
 }
 
@@ -129,6 +132,7 @@ static void handle(struct daemon_connection *d, const struct message *head, cons
   else if (p && head->type == MESSAGE_GETFD && head->fds == 1)
     error = send_held(fds[0], a);
   else if (p && head->type == MESSAGE_HOLD && head->fds == 1) error = hold_from_daemon(fds[0]);
+  else if (p && head->type == MESSAGE_RELEASE) error = release_ports((int)(a & 0xff), b, a >> 8);
   for (uint32_t i = 0; i < head->fds; i++) close_fd(&fds[i]);
   uint32_t answer[2] = {error < 0 ? (uint32_t)-error : 0, 0};
   tell(d, MESSAGE_REPLY, head->request, answer, sizeof answer);

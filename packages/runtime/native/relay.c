@@ -36,7 +36,7 @@ struct relay {
   struct half client, server;
   bool connecting, udp;
   uint64_t deadline_ms;
-  struct held_socket *held;
+  struct held_port *port;
   union address from;
   socklen_t from_size;
 };
@@ -44,38 +44,53 @@ struct relay {
 static struct relay *relays;
 static uint32_t relay_count;
 
-int hold_socket(void *context, int fd, const struct step *step) {
-  (void)context;
-  struct held_socket *held = calloc(1, sizeof *held);
-  if (!held || (step->s[1] && strlen(step->s[1]) >= sizeof held->relay_text)) {
-    free(held);
-    close(fd);
-    return held ? -EINVAL : -ENOMEM;
+static struct held_socket *held_new(const struct step *step) {
+  uint32_t count = step->n[4] ? (uint32_t)step->n[4] : 1;
+  struct held_socket *held = calloc(1, sizeof *held + count * sizeof *held->ports);
+  if (!held) return NULL;
+  held->count = count;
+  for (uint32_t i = 0; i < count; i++) {
+    source_init(&held->ports[i].source, -1, NULL);
+    held->ports[i].held = held;
   }
-  source_init(&held->source, fd, NULL);
   held->protocol = (int)step->n[0];
   held->inside = step->n[3] != 0;
+  held->port = (uint16_t)step->n[1];
   if (step->s[1]) {
     strcpy(held->relay_text, step->s[1]);
     held->relay_address = held->relay_text;
     held->relay_port = (uint16_t)step->n[2];
   }
   held->next = shim.held;
-  shim.held = held;
+  return shim.held = held;
+}
+
+int hold_socket(void *context, int fd, const struct step *step, uint32_t offset) {
+  (void)context;
+  int error = step->s[1] && strlen(step->s[1]) >= sizeof shim.held->relay_text ? -EINVAL : 0;
+  // The sockets of one step come one after the other.
+  struct held_socket *held = error ? NULL : offset == 0 ? held_new(step) : shim.held;
+  if (!held) {
+    close(fd);
+    return error ? error : -ENOMEM;
+  }
+  held->ports[offset].source.fd = fd;
   return 0;
 }
 
-static int target_address(const struct held_socket *held, union address *out, socklen_t *size) {
+static int target_address(const struct held_port *port, union address *out, socklen_t *size) {
+  const struct held_socket *held = port->held;
+  uint16_t number = htons((uint16_t)(held->relay_port + (port - held->ports)));
   *out = (union address){0};
   if (inet_pton(AF_INET, held->relay_address, &out->v4.sin_addr) == 1) {
     out->v4.sin_family = AF_INET;
-    out->v4.sin_port = htons(held->relay_port);
+    out->v4.sin_port = number;
     *size = sizeof out->v4;
     return 0;
   }
   if (inet_pton(AF_INET6, held->relay_address, &out->v6.sin6_addr) != 1) return -EINVAL;
   out->v6.sin6_family = AF_INET6;
-  out->v6.sin6_port = htons(held->relay_port);
+  out->v6.sin6_port = number;
   *size = sizeof out->v6;
   return 0;
 }
@@ -98,12 +113,12 @@ static void relay_close(struct relay *relay) {
   object_free(&relay->object);
 }
 
-static struct relay *relay_new(struct held_socket *held, int client, void (*ready)(struct source *, uint32_t)) {
+static struct relay *relay_new(struct held_port *port, int client, void (*ready)(struct source *, uint32_t)) {
   union address to;
   socklen_t size;
   struct relay *relay = relay_count < MAX_RELAYS ? calloc(1, sizeof *relay) : NULL;
-  int type = held->protocol == 1 ? SOCK_DGRAM : SOCK_STREAM;
-  int server = relay && target_address(held, &to, &size) == 0
+  int type = port->held->protocol == 1 ? SOCK_DGRAM : SOCK_STREAM;
+  int server = relay && target_address(port, &to, &size) == 0
                    ? socket(to.any.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
                    : -1;
   if (server < 0 || (connect(server, &to.any, size) < 0 && errno != EINPROGRESS)) {
@@ -115,7 +130,7 @@ static struct relay *relay_new(struct held_socket *held, int client, void (*read
   source_init(&relay->client.source, client, ready);
   source_init(&relay->server.source, server, ready);
   relay->client.relay = relay->server.relay = relay;
-  relay->held = held;
+  relay->port = port;
   relay->next = relays;
   relays = relay;
   relay_count++;
@@ -191,10 +206,10 @@ static void tcp_ready(struct source *source, uint32_t events) {
 
 static void tcp_accept(struct source *source, uint32_t events) {
   (void)events;
-  struct held_socket *held = CONTAINER_OF(source, struct held_socket, source);
+  struct held_port *port = CONTAINER_OF(source, struct held_port, source);
   int client = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), yes = 1;
   if (client < 0) return;
-  struct relay *relay = relay_new(held, client, tcp_ready);
+  struct relay *relay = relay_new(port, client, tcp_ready);
   if (!relay) return;
   setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   setsockopt(relay->server.source.fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
@@ -216,14 +231,14 @@ static void flow_ready(struct source *source, uint32_t events) {
     ssize_t size = recv(source->fd, datagram, sizeof datagram, MSG_DONTWAIT);
     if (size < 0) return;
     relay->deadline_ms = monotonic_ms() + FLOW_IDLE_MS;
-    sendto(relay->held->source.fd, datagram, (size_t)size, MSG_DONTWAIT, &relay->from.any, relay->from_size);
+    sendto(relay->port->source.fd, datagram, (size_t)size, MSG_DONTWAIT, &relay->from.any, relay->from_size);
   }
 }
 
-static struct relay *flow_of(struct held_socket *held, const union address *from, socklen_t size) {
+static struct relay *flow_of(struct held_port *port, const union address *from, socklen_t size) {
   for (struct relay *relay = relays; relay; relay = relay->next)
-    if (relay->udp && relay->held == held && relay->from_size == size && !memcmp(&relay->from, from, size)) return relay;
-  struct relay *relay = relay_new(held, -1, flow_ready);
+    if (relay->udp && relay->port == port && relay->from_size == size && !memcmp(&relay->from, from, size)) return relay;
+  struct relay *relay = relay_new(port, -1, flow_ready);
   if (!relay) return NULL;
   relay->udp = true;
   relay->from = *from;
@@ -234,14 +249,14 @@ static struct relay *flow_of(struct held_socket *held, const union address *from
 
 static void udp_ready(struct source *source, uint32_t events) {
   (void)events;
-  struct held_socket *held = CONTAINER_OF(source, struct held_socket, source);
+  struct held_port *port = CONTAINER_OF(source, struct held_port, source);
   shim.trim = true;
   for (int i = 0; i < 32; i++) {
     union address from = {0};
     socklen_t from_size = sizeof from;
     ssize_t size = recvfrom(source->fd, datagram, sizeof datagram, MSG_DONTWAIT, &from.any, &from_size);
     if (size < 0) return;
-    struct relay *flow = flow_of(held, &from, from_size);
+    struct relay *flow = flow_of(port, &from, from_size);
     if (!flow) continue;
     flow->deadline_ms = monotonic_ms() + FLOW_IDLE_MS;
     send(flow->server.source.fd, datagram, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -253,14 +268,55 @@ static void udp_ready(struct source *source, uint32_t events) {
 void relay_start(void) {
   for (struct held_socket *held = shim.held; held; held = held->next) {
     if (!held->relay_address || held->protocol > 1) continue;
-    held->source.ready = held->protocol == 1 ? udp_ready : tcp_accept;
-    source_watch(&held->source, EPOLLIN);
+    for (struct held_port *port = held->ports; port < held->ports + held->count; port++) {
+      port->source.ready = held->protocol == 1 ? udp_ready : tcp_accept;
+      source_watch(&port->source, EPOLLIN);
+    }
   }
+}
+
+static void release(struct held_port *port) {
+  for (struct relay *relay = relays, *next; relay; relay = next) {
+    next = relay->next;
+    if (relay->port == port) relay_close(relay);
+  }
+  source_close(&port->source);
+}
+
+void release_since(struct held_socket *before) {
+  while (shim.held && shim.held != before) {
+    struct held_socket *held = shim.held;
+    for (uint32_t i = 0; i < held->count; i++) release(&held->ports[i]);
+    shim.held = held->next;
+    object_free(&held->object);
+  }
+}
+
+int release_ports(int protocol, uint32_t first, uint32_t count) {
+  int found = -ENOENT;
+  for (struct held_socket **at = &shim.held, *held; (held = *at);) {
+    bool open = held->inside;
+    for (uint32_t i = 0; i < held->count && !held->inside && held->protocol == protocol; i++) {
+      if (held->ports[i].source.fd >= 0 && held->port + i >= first && held->port + i < first + count) {
+        release(&held->ports[i]);
+        found = 0;
+      }
+    }
+    for (uint32_t i = 0; i < held->count; i++) open = open || held->ports[i].source.fd >= 0;
+    if (open) {
+      at = &held->next;
+      continue;
+    }
+    *at = held->next;
+    object_free(&held->object);
+  }
+  return found;
 }
 
 void relay_stop(void) {
   while (relays) relay_close(relays);
-  for (struct held_socket *held = shim.held; held; held = held->next) source_close(&held->source);
+  for (struct held_socket *held = shim.held; held; held = held->next)
+    for (uint32_t i = 0; i < held->count; i++) source_close(&held->ports[i].source);
 }
 
 uint64_t relay_deadline(void) {

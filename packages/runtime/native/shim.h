@@ -65,16 +65,24 @@ struct process {
   struct daemon_connection *requester;
 };
 
-struct held_socket {
-  struct held_socket *next;
+struct held_port {
   struct source source;
+  struct held_socket *held;
+};
+
+// Sockets of neighbouring ports on one address.
+struct held_socket {
+  struct object object;
+  struct held_socket *next;
   // 0 tcp, 1 udp, 2 sctp
   int protocol;
   // In the container's namespace: kept for daemons to take.
   bool inside;
   const char *relay_address;
-  uint16_t relay_port;
+  uint16_t port, relay_port;
   char relay_text[48];
+  uint32_t count;
+  struct held_port ports[];
 };
 
 struct shim {
@@ -139,7 +147,11 @@ int exec_start(struct daemon_connection *daemon, uint32_t request_id, int *fds, 
 void exec_timed_out(struct process *process);
 
 // relay.c
-int hold_socket(void *context, int fd, const struct step *step);
+int hold_socket(void *context, int fd, const struct step *step, uint32_t offset);
+// Lets go of what was held since `before` was the first.
+void release_since(struct held_socket *before);
+// Lets go of host sockets on these ports, whatever the address, with the connections they relay. -ENOENT: there were none.
+int release_ports(int protocol, uint32_t port, uint32_t count);
 void relay_start(void);
 void relay_stop(void);
 uint64_t relay_deadline(void);

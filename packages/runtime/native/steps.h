@@ -32,8 +32,8 @@ struct executor {
     int protocol, fd;
   } netlink[NETLINK_KEPT];
   uint32_t sequence;
-  // Takes a bound host socket over; NULL where nobody could hold one.
-  int (*hold)(void *context, int fd, const struct step *step);
+  // Takes a bound host socket over, the one of the step's port and `offset`; NULL where nobody could hold one.
+  int (*hold)(void *context, int fd, const struct step *step, uint32_t offset);
   // Takes one datagram of a netlink answer.
   int (*answer)(void *context, uint32_t index, const uint8_t *data, size_t size);
   void *context;

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -133,8 +134,18 @@ static int socket_inside(const struct executor *e, int family, int type, int pro
   return fd < 0 ? -error : fd;
 }
 
-int step_host_socket(struct executor *e, const struct step *s) {
-  if (!e->hold || !s->s[0]) return -EOPNOTSUPP;
+// A range of many ports needs as many descriptors as it has ports.
+static int socket_of(int family, int type, int protocol) {
+  int fd = sys_result(socket(family, type, protocol));
+  if (fd != -EMFILE) return fd;
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == files.rlim_max) return fd;
+  files.rlim_cur = files.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &files) < 0) return fd;
+  return sys_result(socket(family, type, protocol));
+}
+
+static int host_socket(struct executor *e, const struct step *s, uint32_t offset) {
   // 0 tcp, 1 udp, 2 sctp
   int type = s->n[0] == 1 ? SOCK_DGRAM : SOCK_STREAM, protocol = s->n[0] == 2 ? IPPROTO_SCTP : 0, yes = 1;
   union {
@@ -143,7 +154,7 @@ int step_host_socket(struct executor *e, const struct step *s) {
     struct sockaddr_in6 v6;
   } address = {0};
   socklen_t size;
-  uint16_t port = htons((uint16_t)s->n[1]);
+  uint16_t port = htons((uint16_t)(s->n[1] + offset));
   if (inet_pton(AF_INET, s->s[0], &address.v4.sin_addr) == 1) {
     address.v4.sin_family = AF_INET;
     address.v4.sin_port = port;
@@ -157,14 +168,30 @@ int step_host_socket(struct executor *e, const struct step *s) {
   }
   int flags = type | SOCK_CLOEXEC | SOCK_NONBLOCK;
   CLOSED_AT_EXIT int fd = s->n[3] ? socket_inside(e, address.any.sa_family, flags, protocol)
-                                  : sys_result(socket(address.any.sa_family, flags, protocol));
+                                  : socket_of(address.any.sa_family, flags, protocol);
   if (fd < 0) return fd;
   // A loopback address is one only while the device is up; a request on a socket means the socket's namespace.
   struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
   if (s->n[3] && ioctl(fd, SIOCSIFFLAGS, &loopback) < 0) return -errno;
-  if (address.any.sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+  int only6 = s->n[5] == 0, least = 0;
+  if (address.any.sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, sizeof only6);
   if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   if (bind(fd, &address.any, size) < 0) return -errno;
   if (type == SOCK_STREAM && listen(fd, SOMAXCONN) < 0) return -errno;
-  return e->hold(e->context, take_fd(&fd), s);
+  // Nobody reads from it: what came before the rules did must not pile up.
+  if (type == SOCK_DGRAM && !s->s[1] && !s->n[3]) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
+  return e->hold(e->context, take_fd(&fd), s, offset);
+}
+
+int step_host_socket(struct executor *e, const struct step *s) {
+  if (!e->hold || !s->s[0]) return -EOPNOTSUPP;
+  uint64_t count = s->n[4] ? s->n[4] : 1;
+  if (s->n[1] + count > 65536) return -EINVAL;
+  for (uint32_t offset = 0; offset < count; offset++) {
+    int error = host_socket(e, s, offset);
+    // A kernel without SCTP has nobody who could take the port.
+    if (s->n[0] == 2 && (error == -EPROTONOSUPPORT || error == -ESOCKTNOSUPPORT)) return 0;
+    if (error) return error;
+  }
+  return 0;
 }

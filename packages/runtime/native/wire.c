@@ -108,7 +108,7 @@ static const char *const layouts[OP_COUNT] = {
     [OP_EXEC] = "nll",             // slot or ~0; argv env
     [OP_BARRIER] = "nn",           // id timeout
     [OP_NETLINK] = "nbnnnni",      // protocol message pidAt fdAt fdSlot reply (~0: absent)
-    [OP_HOST_SOCKET] = "nsnsnn",   // protocol address port relayAddress relayPort inside
+    [OP_HOST_SOCKET] = "nsnsnnnn", // protocol address port relayAddress relayPort inside count bothFamilies
     [OP_DEVICE_PROGRAM] = "pb",    // program
 };
 

@@ -84,7 +84,7 @@ struct step {
   int at;
   const char *path;
   const char *s[3];
-  uint64_t n[6];
+  uint64_t n[8];
   struct bytes b;
   struct list l[2];
   struct list ignore;
@@ -137,6 +137,7 @@ enum message_type {
   MESSAGE_EXEC,
   MESSAGE_GETFD,
   MESSAGE_HOLD,
+  MESSAGE_RELEASE,
   // answers
   MESSAGE_HELLO = 32,
   MESSAGE_FAILED,

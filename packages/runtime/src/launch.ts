@@ -125,8 +125,10 @@ export interface Shim extends AsyncDisposable {
   onDetach(listener: (execId: string | undefined) => void): void;
   /** A new descriptor of the container's root mount; the caller closes it. */
   rootDescriptor(): Promise<number>;
-  /** Runs `hostSocket` steps in the shim of a running container. @throws system with the errno */
+  /** Runs `hostSocket` steps in the shim of a running container, all or none. @throws system, whose cause has the errno */
   hold(steps: readonly Step[]): Promise<void>;
+  /** Lets go of host sockets on these ports, on whatever addresses, and ends what they relay; none may be held. */
+  release(protocol: 'tcp' | 'udp' | 'sctp', port: number, count: number): Promise<void>;
   /** A new descriptor of the socket held inside the container's network namespace; the caller closes it. */
   heldSocket(protocol: 'tcp' | 'udp'): Promise<number>;
   /** Closes the connection; the shim and the container go on. */

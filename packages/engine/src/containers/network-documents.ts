@@ -42,7 +42,7 @@ export function portMap(container: Container): PortMap {
     for (const { protocol, containerPort, hostIp, hostPort } of published) {
       const key = `${containerPort}/${protocol}`;
       const bindings = ports[key] ?? [];
-      bindings.push({ HostIp: hostIp, HostPort: String(hostPort) });
+      bindings.push({ HostIp: hostIp, HostPort: hostPort === 0 ? '' : String(hostPort) });
       ports[key] = bindings;
     }
   }

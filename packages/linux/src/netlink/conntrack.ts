@@ -7,13 +7,13 @@ const SUBSYSTEM = 1;
 const CT = { new: 0, get: 1, delete: 2 } as const;
 const CTA = { original: 1, reply: 2, filter: 25 } as const;
 const TUPLE = { ip: 1, protocol: 2 } as const;
-const IP = { v4Source: 1, v4Destination: 2 } as const;
+const IP = { v4Source: 1, v4Destination: 2, v6Source: 3, v6Destination: 4 } as const;
 const PROTOCOL = { number: 1, sourcePort: 2, destinationPort: 3 } as const;
 const FILTER_ORIGINAL = 1;
 const FILTER_REPLY = 2;
 const BY = { protocolNumber: 1 << 3, destinationPort: 1 << 5 } as const;
 const UDP = 17;
-const AF_INET = 2;
+const FAMILY = { 4: 2, 6: 10 } as const;
 
 /** One connection that the kernel tracks, as its first packet and the answer to that have it. */
 export type TrackedConnection = {
@@ -25,19 +25,20 @@ export type TrackedConnection = {
   readonly tuple: Uint8Array;
 };
 
-/** Asks for the tracked IPv4 UDP connections to a port; kernels before 5.8 answer with all there are. */
-export function getUdpConnections(destinationPort: number): Message {
-  return conntrackMessage(CT.get, NetlinkFlag.dump, [
-    nest(CTA.original, [
-      nest(TUPLE.protocol, [u8(PROTOCOL.number, UDP), be16(PROTOCOL.destinationPort, destinationPort)]),
-    ]),
-    nest(CTA.filter, [u32(FILTER_ORIGINAL, BY.protocolNumber | BY.destinationPort), u32(FILTER_REPLY, 0)]),
+/** Asks for the tracked UDP connections to a port, or to any; kernels before 5.8 answer with all there are. */
+export function getUdpConnections(destinationPort?: number, family: 4 | 6 = 4): Message {
+  const only = destinationPort === undefined ? [] : [be16(PROTOCOL.destinationPort, destinationPort)];
+  const flags = BY.protocolNumber | (destinationPort === undefined ? 0 : BY.destinationPort);
+  return conntrackMessage(CT.get, NetlinkFlag.dump, family, [
+    nest(CTA.original, [nest(TUPLE.protocol, [u8(PROTOCOL.number, UDP), ...only])]),
+    nest(CTA.filter, [u32(FILTER_ORIGINAL, flags), u32(FILTER_REPLY, 0)]),
   ]);
 }
 
 /** Forgets a connection. @throws ENOENT */
 export function deleteConnection(connection: TrackedConnection): Message {
-  return conntrackMessage(CT.delete, NetlinkFlag.ack, [bytes(CTA.original | 0x8000, connection.tuple)]);
+  const family = connection.destination.includes(':') ? 6 : 4;
+  return conntrackMessage(CT.delete, NetlinkFlag.ack, family, [bytes(CTA.original | 0x8000, connection.tuple)]);
 }
 
 /** The UDP connection that a message tells of, undefined for any other. */
@@ -53,8 +54,10 @@ export function parseUdpConnection(message: ParsedMessage): TrackedConnection | 
   const replyIp = parseAttributes(reply).get(TUPLE.ip);
   if (!ip || !protocol || !replyIp) return undefined;
   const numbers = parseAttributes(protocol);
-  const destination = parseAttributes(ip).get(IP.v4Destination);
-  const answeredBy = parseAttributes(replyIp).get(IP.v4Source);
+  const addresses = parseAttributes(ip);
+  const destination = addresses.get(IP.v4Destination) ?? addresses.get(IP.v6Destination);
+  const answers = parseAttributes(replyIp);
+  const answeredBy = answers.get(IP.v4Source) ?? answers.get(IP.v6Source);
   if (numbers.get(PROTOCOL.number)?.readUInt8(0) !== UDP || !destination || !answeredBy) return undefined;
   return {
     destination: ipText(destination),
@@ -64,11 +67,11 @@ export function parseUdpConnection(message: ParsedMessage): TrackedConnection | 
   };
 }
 
-function conntrackMessage(type: number, flags: number, attributes: readonly Attribute[]): Message {
+function conntrackMessage(type: number, flags: number, family: 4 | 6, attributes: readonly Attribute[]): Message {
   return {
     type: (SUBSYSTEM << 8) | type,
     flags: NetlinkFlag.request | flags,
-    header: Uint8Array.of(AF_INET, 0, 0, 0),
+    header: Uint8Array.of(FAMILY[family], 0, 0, 0),
     attributes,
   };
 }

@@ -19,7 +19,7 @@ function data(type: number, value: Uint8Array): Attribute {
   return nest(type, [bytes(DATA.value, value)]);
 }
 
-const META = { nfproto: 15, l4proto: 16, iifname: 6, oifname: 7, mark: 3 } as const;
+const META = { nfproto: 15, l4proto: 16, iifname: 6, oifname: 7, mark: 3, iifkind: 26, oifkind: 27 } as const;
 
 /** Loads what the kernel knows of a packet beside its bytes. */
 export function meta(key: keyof typeof META, to: Register): Expression {

@@ -28,8 +28,16 @@ export {
   type ReadRule,
   type RulesetEvent,
 } from './read.ts';
-export { addRule, deleteRule, getRules, type RuleOptions } from './rule.ts';
-export { addElements, addSet, deleteElements, getElements, type SetDefinition, type SetElement } from './set.ts';
+export { addRule, deleteRule, flushChain, getRules, type RuleOptions } from './rule.ts';
+export {
+  addElements,
+  addSet,
+  deleteElements,
+  flushSet,
+  getElements,
+  type SetDefinition,
+  type SetElement,
+} from './set.ts';
 export { addChain, addTable, type BaseChain, deleteTable, getChains, getTables, Hook, type Table } from './table.ts';
 export { address, concat, concatenated, DataType, linkName, port, protocol } from './value.ts';
 export type { Verdict } from './verdict.ts';

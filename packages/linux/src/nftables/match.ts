@@ -9,7 +9,7 @@ import {
   payload,
   word,
 } from './expression.ts';
-import { linkName } from './value.ts';
+import { address, linkName } from './value.ts';
 
 type Operator = 'equal' | 'unequal';
 
@@ -39,6 +39,31 @@ export function linksIn(set: string): Expression[] {
 /** Any IPv4 packet; needed in tables of both families before the IPv4 header is looked at. */
 export function isIPv4(): Expression[] {
   return [meta('nfproto', 0), compare('equal', 0, Uint8Array.of(2))];
+}
+
+/** Any IPv6 packet. */
+export function isIPv6(): Expression[] {
+  return [meta('nfproto', 0), compare('equal', 0, Uint8Array.of(10))];
+}
+
+/** The IPv6 source is in a set. */
+export function source6In(set: string): Expression[] {
+  return [...isIPv6(), payload('network', 8, 16, 0), lookup(set, 0)];
+}
+
+/** The IPv6 destination is (or is not) ::1. */
+export function destinationIsLoopback6(operator: Operator = 'equal'): Expression[] {
+  return [...isIPv6(), payload('network', 24, 16, 0), compare(operator, 0, address('::1'))];
+}
+
+/** The packet comes in by a link of this kind (`bridge`, `veth`). Links without a kind, as network cards, never match. */
+export function fromLinkOfKind(kind: string): Expression[] {
+  return [meta('iifkind', 0), compare('equal', 0, linkName(kind))];
+}
+
+/** The packet leaves by a link of this kind. */
+export function toLinkOfKind(kind: string): Expression[] {
+  return [meta('oifkind', 0), compare('equal', 0, linkName(kind))];
 }
 
 /** The IPv4 source is in a set. */

@@ -80,7 +80,12 @@ export function parseEvent(message: ParsedMessage): RulesetEvent | undefined {
   return { table: attributeText(parseAttributes(message.payload, HEADER_BYTES).get(1)), kind };
 }
 
-export type ReadElement = { readonly key: Buffer; readonly value: Buffer | undefined };
+export type ReadElement = {
+  readonly key: Buffer;
+  /** In interval sets of concatenated keys: the last value of each field. */
+  readonly last?: Buffer;
+  readonly value: Buffer | undefined;
+};
 
 /** The elements that a message of a dump has. */
 export function parseElements(message: ParsedMessage): ReadElement[] {
@@ -92,6 +97,8 @@ export function parseElements(message: ParsedMessage): ReadElement[] {
     const key = attributes.get(1);
     const data = attributes.get(2);
     const keyValue = key && parseAttributes(key).get(1);
-    return keyValue ? [{ key: keyValue, value: data && parseAttributes(data).get(1) }] : [];
+    const end = attributes.get(10);
+    const last = end && parseAttributes(end).get(1);
+    return keyValue ? [{ key: keyValue, ...(last ? { last } : {}), value: data && parseAttributes(data).get(1) }] : [];
   });
 }

@@ -53,6 +53,11 @@ export function deleteRule(table: Table, chain: string, handle: bigint): Message
   ]);
 }
 
+/** Deletes all rules of a chain. @throws ENOENT when there is no such chain */
+export function flushChain(table: Table, chain: string): Message {
+  return nftMessage(NftMessage.deleteRule, table.family, 0, [text(RULE.table, table.name), text(RULE.chain, chain)]);
+}
+
 /** Asks for the rules of a chain, or of all chains of a table. */
 export function getRules(table: Table, chain?: string): Message {
   return nftMessage(NftMessage.getRule, table.family, NetlinkFlag.dump, [

@@ -2,7 +2,13 @@ import { ipBytes } from '../ip-address.ts';
 import { networkOrder16 } from '../netlink/message.ts';
 
 /** A type of keys and values: its number in nft, its size, and whether nft shows it in host or network order. */
-export type DataType = { readonly id: number; readonly bytes: number; readonly order: 'none' | 'host' | 'network' };
+export type DataType = {
+  readonly id: number;
+  readonly bytes: number;
+  readonly order: 'none' | 'host' | 'network';
+  /** Of what it is put together. */
+  readonly fields?: readonly DataType[];
+};
 
 /** @see nft(8), data types; the numbers are those of the nft tool, the kernel only keeps them. */
 export const DataType = {
@@ -19,6 +25,7 @@ export function concatenated(...types: readonly DataType[]): DataType {
     id: types.reduce((id, type) => (id << 6) | type.id, 0),
     bytes: types.reduce((size, type) => size + padded(type.bytes), 0),
     order: 'none',
+    fields: types,
   };
 }
 
@@ -29,7 +36,7 @@ export function port(number: number): Uint8Array {
   return networkOrder16(number);
 }
 
-const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, sctp: 132 } as const;
+const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 } as const;
 
 export function protocol(name: keyof typeof PROTOCOL): Uint8Array {
   return Uint8Array.of(PROTOCOL[name]);

@@ -8,11 +8,13 @@ import { BridgeOption } from '../bridge-options.ts';
 import type { AttachRequest, NetworkDriver } from '../driver.ts';
 import type { Endpoint, PublishedPort } from '../face.ts';
 import type { Firewall } from '../firewall/firewall.ts';
+import type { GatewayMode } from '../firewall/rules.ts';
 import type { HostView } from '../host-view.ts';
 import { newId } from '../id.ts';
 import { AddressPool, type PoolRange } from '../ipam.ts';
 import { externalConnectivityError } from '../port-errors.ts';
-import type { PortTable } from '../ports.ts';
+import type { PortReach, PortTable, ReserveOptions } from '../ports.ts';
+import { holdAgain, republish } from '../republish.ts';
 import { routeStep } from '../step.ts';
 import { addressNumber, addressText, parseSubnet } from '../subnet.ts';
 
@@ -23,6 +25,8 @@ export type BridgeContext = {
   /** Address of the default bridge that the user chose, as `10.1.0.1/24`. */
   readonly bip: string | undefined;
   readonly ports: PortTable;
+  /** Published ports go through the host's input rules, by the shim. */
+  readonly obeyInput?: boolean;
   /** Undefined when the user wants no rules: published ports are then relayed by the shim. */
   readonly firewall: Firewall | undefined;
   readonly ipv6: boolean;
@@ -42,6 +46,9 @@ type OpenBridge = {
   readonly mtu: number;
   readonly icc: boolean;
   readonly internal: boolean;
+  /** How published ports are reached by the addresses of a family that containers here have. */
+  readonly reach: { readonly ipv4: PortReach; readonly ipv6: PortReach };
+  readonly hostBinding: string | undefined;
   /** The endpoints by the name of their host end. */
   readonly endpoints: Map<string, Endpoint>;
 };
@@ -60,10 +67,20 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
 
   const endpoints = (): Endpoint[] => [...bridges.values()].flatMap(bridge => [...bridge.endpoints.values()]);
 
-  const reservePorts = async (request: AttachRequest, endpointId: string): Promise<PublishedPort[]> => {
+  const reachOf = (bridge: OpenBridge): ReserveOptions => ({
+    ...bridge.reach,
+    ...(bridge.hostBinding === undefined ? {} : { binding: bridge.hostBinding }),
+    ...(context.obeyInput ? { obeyInput: true } : {}),
+  });
+
+  const reservePorts = async (
+    bridge: OpenBridge,
+    request: Pick<AttachRequest, 'ports' | 'containerName' | 'containerId'>,
+    endpointId: string,
+  ): Promise<PublishedPort[]> => {
     for (;;) {
       try {
-        return context.ports.reserve(request.ports);
+        return context.ports.reserve(request.ports, reachOf(bridge));
       } catch (error) {
         // What a container that was just removed had may be asked for again before its rules are gone.
         const soon = [...leaving].filter(([endpoint]) => endpoint.ports.length > 0).map(([, work]) => work);
@@ -82,6 +99,8 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       const device = await openBridgeDevice(network, context);
       const icc = isOn(network.options[BridgeOption.icc]);
       const masquerade = isOn(network.options[BridgeOption.masquerade]);
+      const mode = gatewayMode(network.options[BridgeOption.gatewayMode]);
+      const mode6 = gatewayMode(network.options[BridgeOption.gatewayMode6]);
       bridges.set(network.id, {
         device,
         pool: new AddressPool(
@@ -92,9 +111,14 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
         internal: network.internal,
         mtu: Number(network.options[BridgeOption.mtu] ?? 1500),
         icc,
+        reach: {
+          ipv4: !network.enableIPv4 ? 'relayed' : mode === 'routed' ? 'routed' : 'translated',
+          ipv6: !network.enableIPv6 ? 'relayed' : mode6 === 'routed' ? 'routed' : 'translated',
+        },
+        hostBinding: network.options[BridgeOption.hostBinding],
         endpoints: new Map(),
       });
-      await context.firewall?.addBridge({ ...device, icc, masquerade, internal: network.internal });
+      await context.firewall?.addBridge({ ...device, icc, masquerade, internal: network.internal, mode, mode6 });
       return { ...network, subnets: [{ ...network.subnets[0], ...subnetRecord(device) }] };
     },
 
@@ -123,7 +147,7 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
         });
       }
       const id = newEndpointId(bridge);
-      const ports = request.ports.length === 0 ? [] : await reservePorts(request, id);
+      const ports = request.ports.length === 0 ? [] : await reservePorts(bridge, request, id);
       let address: number | undefined;
       try {
         address = takeAddress(bridge.pool, request.ipv4Address);
@@ -155,6 +179,23 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
         if (address !== undefined) bridge.pool.release(address);
         throw error;
       }
+    },
+
+    async republish(endpoint, request) {
+      const bridge = bridgeOf(endpoint.networkId);
+      const next = await republish(endpoint, request, {
+        ports: context.ports,
+        reach: reachOf(bridge),
+        firewall: context.firewall,
+        endpoints,
+        // From here on whoever repairs the rules writes the new ones.
+        replace: current => bridge.endpoints.set(hostLinkName(endpoint.id), current),
+      });
+      return next;
+    },
+
+    async resumePorts(endpoint, shim) {
+      await holdAgain(endpoint, shim, context.firewall !== undefined);
     },
 
     started: async (_network, endpoint) => context.firewall?.forgetConnections(endpoint),
@@ -203,6 +244,11 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
 async function removePorts(firewall: Firewall | undefined, endpoint: Endpoint): Promise<void> {
   await firewall?.removePorts(endpoint);
   await firewall?.forgetConnections(endpoint);
+}
+
+/** What an option asks for; what it says wrongly was refused when the network was made. */
+function gatewayMode(value: string | undefined): GatewayMode {
+  return value === 'routed' || value === 'nat-unprotected' || value === 'isolated' ? value : 'nat';
 }
 
 /** An option that is on unless it says otherwise, in any of Go's words. */

@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { netlink, nftables as nft, SystemCallError } from '@gantry/linux';
 import type { Launcher, Step } from '@gantry/runtime';
-import type { Endpoint, PublishedPort } from '../face.ts';
+import type { Endpoint } from '../face.ts';
 import { isHostAddress } from '../host-view.ts';
+import { targetOf } from '../port-spans.ts';
 import { sysctlStep } from '../step.ts';
 import { abandonedMessages, disownMessages, foreignMessages } from './foreign.ts';
+import { PORT_SETS, type PortElements, type PortSet, portElements, portMessages } from './port-elements.ts';
 import {
   bridgeMessages,
   type FirewallBridge,
-  type PortElements,
-  portElements,
-  portMessages,
-  RULE_COUNT,
-  Sets,
+  ruleCount,
+  type TableOptions,
   tableMessages,
   tableOf,
+  USER_CHAIN,
 } from './rules.ts';
 import { watchRuleset } from './watch.ts';
 
@@ -34,6 +34,8 @@ export interface Firewall {
    * as long as their packets come, the rules would not be asked again.
    */
   forgetConnections(endpoint: Endpoint): Promise<void>;
+  /** Changes what `before` has published to what `after` has, in one transaction. */
+  changePorts(before: Endpoint, after: Endpoint, all: () => readonly Endpoint[]): Promise<void>;
   /** Undoes `addPorts`, also when it never ran. */
   removePorts(endpoint: Endpoint): Promise<void>;
   /** Makes the table what it must be with these endpoints, and our rules in foreign chains, whatever has become of them. */
@@ -51,13 +53,14 @@ export type FirewallOptions = {
   readonly bridge: string;
   readonly run: Launcher['run'];
   readonly warn: (message: string, error?: unknown) => void;
-};
+} & TableOptions;
 
 /** Rules in nf_tables. */
-export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptions): Firewall {
+export function openFirewall({ bridge: defaultBridge, run, warn, closed }: FirewallOptions): Firewall {
   const table = tableOf(defaultBridge);
   const bridges = new Map<string, FirewallBridge>();
   let begun = false;
+  let closedBefore = 0;
   const watch = watchRuleset();
   // Closing an nf_tables socket waits for what was deleted to be destroyed, 16 ms with everybody else locked out: one
   // socket for good, where a helper process would close its own each time.
@@ -78,7 +81,13 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
       // Answers to the loopback address come back by the bridge.
       ...[...bridges.keys()].map(name => sysctlStep(`net/ipv4/conf/${name}/route_localnet`, '1', [2])),
     ]);
-    await transact(tableMessages(table, [...bridges.values()], elements));
+    closedBefore = closed.size;
+    const messages = (anew: boolean) => tableMessages(table, [...bridges.values()], elements, { closed }, anew);
+    await transact(messages(false)).catch(async (error: unknown) => {
+      // A table of a daemon before this one, whose sets or chains were others.
+      warn(`the table ${table.name} is written anew, with what the chain ${USER_CHAIN} had`, error);
+      await transact(messages(true));
+    });
     await admit();
   };
 
@@ -96,7 +105,9 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
       bridges.set(bridge.name, bridge);
       if (!begun) return;
       await run([sysctlStep(`net/ipv4/conf/${bridge.name}/route_localnet`, '1', [2])]);
-      await transact(bridgeMessages(table, [bridge]));
+      // A first IPv6 network may have closed forwarding.
+      if (closedBefore !== closed.size) await write(readPortElements(table));
+      else await transact(bridgeMessages(table, [bridge]));
       await admit();
     },
     async begin() {
@@ -122,15 +133,32 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
       // Deleting what is not there fails; adding what is there does not.
       await tolerating(ENOENT, transact([...add, ...portMessages(nft.deleteElements, table, elements)]));
     },
+    async changePorts(before, after, all) {
+      const { gone, come } = difference(portElements([before]), portElements([after]));
+      const messages = [
+        ...portMessages(nft.deleteElements, table, gone),
+        ...portMessages(nft.addElements, table, come),
+      ];
+      try {
+        await transact(messages);
+      } catch (error) {
+        if (!(error instanceof SystemCallError && error.errno === ENOENT)) throw error;
+        // Somebody took elements away that we knew of.
+        await write(portElements(all()));
+      }
+    },
     async forgetConnections(endpoint) {
-      for (const port of endpoint.ports) {
-        if (port.protocol !== 'udp' || port.hostIp.includes(':')) continue;
-        const stale = (
-          await socket.exchangeInBackground(netlink.encode([netlink.getUdpConnections(port.hostPort)]).bytes)
-        )
+      for (const family of [4, 6] as const) {
+        const ports = udpPorts(endpoint, family);
+        if (ports.size === 0) continue;
+        const [only] = ports.size === 1 ? ports.keys() : [];
+        const found = await socket.exchangeInBackground(
+          netlink.encode([netlink.getUdpConnections(only, family)]).bytes,
+        );
+        const stale = found
           .map(netlink.parseUdpConnection)
           .filter(connection => connection !== undefined)
-          .filter(connection => isStale(connection, port, endpoint));
+          .filter(connection => isStale(connection, ports.get(connection.destinationPort), endpoint));
         for (const connection of stale) {
           await tolerating(
             ENOENT,
@@ -144,7 +172,7 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
     },
     async check(endpoints) {
       if (!watch.changed() || bridges.size === 0) return;
-      if (isWhole(table)) await admit();
+      if (isWhole(table, closed)) await admit();
       else await write(portElements(endpoints()));
     },
     close: () => {
@@ -156,12 +184,43 @@ export function openFirewall({ bridge: defaultBridge, run, warn }: FirewallOptio
 
 const ENOENT = 2;
 
-/** A connection to the port that our rules did not translate, or translated to this endpoint. */
-function isStale(connection: netlink.TrackedConnection, port: PublishedPort, endpoint: Endpoint): boolean {
-  const { destination, destinationPort, answeredBy } = connection;
-  if (destinationPort !== port.hostPort) return false;
-  if (answeredBy === endpoint.ipv4?.address && answeredBy !== destination) return true;
-  return answeredBy === destination && isHostAddress(destination) && [destination, '0.0.0.0'].includes(port.hostIp);
+/** The elements that only one of two has. */
+function difference(
+  before: PortElements,
+  after: PortElements,
+): { readonly gone: PortElements; readonly come: PortElements } {
+  const keyOf = ({ key, last, value }: nft.SetElement): string =>
+    [key, last, value].map(part => (part instanceof Uint8Array ? Buffer.from(part).toString('hex') : '')).join('/');
+  const without = (elements: PortElements, others: PortElements): PortElements =>
+    new Map(
+      [...elements].map(([set, list]) => {
+        const known = new Set(others.get(set)?.map(keyOf));
+        return [set, list.filter(element => !known.has(keyOf(element)))];
+      }),
+    );
+  return { gone: without(before, after), come: without(after, before) };
+}
+
+/** The host addresses of translated UDP ports, by port. */
+function udpPorts(endpoint: Endpoint, family: 4 | 6): Map<number, string[]> {
+  const ports = new Map<number, string[]>();
+  for (const { protocol, hostIp, hostPort, relayed } of endpoint.ports) {
+    if (protocol !== 'udp' || hostPort === 0 || relayed || hostIp.includes(':') !== (family === 6)) continue;
+    if (targetOf(endpoint, hostIp)?.relayed !== false) continue;
+    ports.set(hostPort, [...(ports.get(hostPort) ?? []), hostIp]);
+  }
+  return ports;
+}
+
+/** A connection to a port that our rules did not translate, or translated to this endpoint. */
+function isStale(
+  { destination, answeredBy }: netlink.TrackedConnection,
+  hostIps: readonly string[] | undefined,
+  { ipv4, ipv6 }: Endpoint,
+): boolean {
+  if (!hostIps) return false;
+  if (answeredBy !== destination) return answeredBy === ipv4?.address || answeredBy === ipv6?.address;
+  return isHostAddress(destination) && hostIps.some(ip => [destination, '0.0.0.0', '::'].includes(ip));
 }
 
 async function tolerating(errno: number, work: Promise<unknown>): Promise<void> {
@@ -186,10 +245,11 @@ function hasLegacyFilter(): boolean {
 }
 
 /** Whether our table has all its rules; their elements are taken on trust. */
-function isWhole(table: nft.Table): boolean {
+function isWhole(table: nft.Table, closed: TableOptions['closed']): boolean {
   using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.netfilter);
   try {
-    return socket.request([nft.getRules(table)]).length === RULE_COUNT;
+    const ours = socket.request([nft.getRules(table)]).map(nft.parseRule);
+    return ours.filter(rule => rule && rule.chain !== USER_CHAIN).length === ruleCount({ closed });
   } catch (error) {
     if (error instanceof SystemCallError && error.errno === ENOENT) return false;
     throw error;
@@ -206,5 +266,6 @@ function readPortElements(table: nft.Table): PortElements {
       throw error;
     }
   };
-  return { ports: read(Sets.ports), wildcardPorts: read(Sets.wildcardPorts) };
+  const sets = PORT_SETS.flatMap((name): PortSet[] => [name, `${name}6`]);
+  return new Map(sets.map(set => [set, read(set)] as const).filter(([, elements]) => elements.length > 0));
 }

@@ -1,14 +1,25 @@
 import { type netlink, nftables as nft } from '@gantry/linux';
-import type { Endpoint, PublishedPort } from '../face.ts';
+import type { ForwardingFamily } from '../forwarding.ts';
 import { addressText, type Subnet, subnetSize } from '../subnet.ts';
+import { type PortElements, portMessages, portSetDefinitions } from './port-elements.ts';
+
+/** How a network's containers are reached from outside. @see Docker's gateway modes; `isolated` is nat on an internal network */
+export type GatewayMode = 'nat' | 'routed' | 'nat-unprotected' | 'isolated';
 
 export type FirewallBridge = {
   readonly name: string;
-  readonly subnet: Subnet;
+  /** Absent where the network has no IPv4. */
+  readonly subnet?: Subnet;
+  /** As `fd00:1::/64`; absent where the network has no IPv6. */
+  readonly subnet6?: string;
   /** Its containers reach each other. */
   readonly icc: boolean;
   /** Its containers reach the outside under the host's address. */
   readonly masquerade: boolean;
+  readonly masquerade6?: boolean;
+  /** Default nat. */
+  readonly mode?: GatewayMode;
+  readonly mode6?: GatewayMode;
   /** Its containers reach nothing beyond it. */
   readonly internal?: boolean;
 };
@@ -23,15 +34,28 @@ export const Sets = {
   pairs: 'pairs',
   /** Sources that leave under the host's address. */
   masqueraded: 'masqueraded',
+  masqueraded6: 'masqueraded6',
   /** Bridges that nothing may leave. */
   internal: 'internal',
-  /** Ports published on one address of the host, and on all. */
-  ports: 'ports',
-  wildcardPorts: 'wildcard-ports',
+  /** Bridges whose containers answer to ping from outside, and have opened ports. */
+  routed: 'routed',
+  routed6: 'routed6',
+  /** Bridges whose containers are reached by their own addresses. */
+  unprotected: 'unprotected',
+  unprotected6: 'unprotected6',
 } as const;
 
-const Chains = { publish: 'publish' } as const;
-const Priority = { raw: -300, destination: -100, filter: 0, source: 100 } as const;
+/** The chain that is the user's: evaluated first, and never written by us. */
+export const USER_CHAIN = 'user';
+
+const Chains = { publish: 'publish', publish6: 'publish6' } as const;
+const Base = {
+  raw: { type: 'filter', hook: 'prerouting', priority: -300 },
+  prerouting: { type: 'nat', hook: 'prerouting', priority: -100 },
+  output: { type: 'nat', hook: 'output', priority: -100 },
+  postrouting: { type: 'nat', hook: 'postrouting', priority: 100 },
+  forward: { type: 'filter', hook: 'forward', priority: 0 },
+} as const satisfies Record<string, nft.BaseChain>;
 
 /** The name of a daemon's table: several daemons have several bridges. */
 export function tableOf(bridgeName: string): nft.Table {
@@ -48,96 +72,214 @@ export function bridgeOf(table: string): string {
   return table === 'gantry' ? 'gantry0' : table.slice('gantry-'.length);
 }
 
-/** The whole table, in place of what has been there. */
+/** What is the same for a table as long as its daemon runs. */
+export type TableOptions = {
+  /** Families that this daemon turned forwarding on for: the host is no router for anybody but bridges. */
+  readonly closed: ReadonlySet<ForwardingFamily>;
+};
+
+/**
+ * The whole table, in place of what has been there; the user's chain stays as it is.
+ * `anew` deletes the table first, user's chain and all: for one whose sets are not what they are now.
+ */
 export function tableMessages(
   table: nft.Table,
   bridges: readonly FirewallBridge[],
   elements: PortElements,
+  options: TableOptions,
+  anew = false,
 ): netlink.Message[] {
   return [
     nft.addTable(table),
-    nft.deleteTable(table),
-    nft.addTable(table),
-    ...setMessages(table),
-    nft.addChain(table, Chains.publish),
-    nft.addChain(table, 'raw', { type: 'filter', hook: 'prerouting', priority: Priority.raw }),
-    nft.addChain(table, 'prerouting', { type: 'nat', hook: 'prerouting', priority: Priority.destination }),
-    nft.addChain(table, 'output', { type: 'nat', hook: 'output', priority: Priority.destination }),
-    nft.addChain(table, 'postrouting', { type: 'nat', hook: 'postrouting', priority: Priority.source }),
-    nft.addChain(table, 'forward', { type: 'filter', hook: 'forward', priority: Priority.filter }),
-    ...ruleMessages(table),
+    ...(anew ? [nft.deleteTable(table), nft.addTable(table)] : []),
+    nft.addChain(table, USER_CHAIN),
+    ...Object.values(Chains).flatMap(chain => [nft.addChain(table, chain), nft.flushChain(table, chain)]),
+    ...Object.entries(Base).flatMap(([chain, base]) => [
+      nft.addChain(table, chain, base),
+      nft.flushChain(table, chain),
+    ]),
+    ...setDefinitions().flatMap((definition, index) => [
+      nft.addSet(table, definition, index + 1),
+      nft.flushSet(table, definition.name),
+    ]),
+    ...ruleMessages(table, options),
     ...bridgeMessages(table, bridges),
     ...portMessages(nft.addElements, table, elements),
   ];
 }
 
-function setMessages(table: nft.Table): netlink.Message[] {
-  const target = nft.concatenated(Type.ipv4, Type.port);
+function setDefinitions(): nft.SetDefinition[] {
   return [
     { name: Sets.bridges, key: Type.linkName },
     { name: Sets.pairs, key: nft.concatenated(Type.linkName, Type.linkName) },
     { name: Sets.masqueraded, key: Type.ipv4, interval: true },
-    { name: Sets.internal, key: Type.linkName },
-    { name: Sets.ports, key: nft.concatenated(Type.ipv4, Type.protocol, Type.port), value: target },
-    { name: Sets.wildcardPorts, key: nft.concatenated(Type.protocol, Type.port), value: target },
-  ].map((definition, index) => nft.addSet(table, definition, index + 1));
+    { name: Sets.masqueraded6, key: Type.ipv6, interval: true },
+    ...[Sets.internal, Sets.routed, Sets.routed6, Sets.unprotected, Sets.unprotected6].map(name => ({
+      name,
+      key: Type.linkName,
+    })),
+    ...portSetDefinitions(),
+  ];
 }
 
-function ruleMessages(table: nft.Table): netlink.Message[] {
+function ruleMessages(table: nft.Table, { closed }: TableOptions): netlink.Message[] {
   const accept = nft.decide({ verdict: 'accept' });
   const drop = nft.decide({ verdict: 'drop' });
-  const toPublished = [...nft.destinationIsLocal(), nft.decide({ verdict: 'jump', chain: Chains.publish })];
-  const rule = (chain: string, comment: string, expressions: readonly nft.Expression[]): netlink.Message =>
-    nft.addRule(table, chain, expressions, { comment });
+  const rule = (chain: string, comment: string, ...expressions: (nft.Expression | nft.Expression[])[]) =>
+    nft.addRule(table, chain, expressions.flat(), { comment });
+  const jump = (chain: string) => nft.decide({ verdict: 'jump', chain });
+  const toBridge = nft.toLinkIn(Sets.bridges);
   return [
     rule('raw', 'loopback addresses come from the host itself', [
       ...nft.fromLink('lo', 'unequal'),
       ...nft.destinationIsLoopback(),
       drop,
     ]),
-    rule('prerouting', 'published ports, from outside and from containers', toPublished),
-    rule('output', 'published ports, from the host', toPublished),
-    rule(Chains.publish, 'on one address', [
-      ...nft.isIPv4(),
-      nft.payload('network', 16, 4, 0),
-      nft.meta('l4proto', 1),
-      nft.payload('transport', 2, 2, 2),
-      nft.lookup(Sets.ports, 0, { to: 0 }),
-      nft.translate('destination', 'ipv4', { address: 0, port: 1 }),
-    ]),
-    rule(Chains.publish, 'on all addresses', [
-      ...nft.isIPv4(),
-      nft.meta('l4proto', 0),
-      nft.payload('transport', 2, 2, 1),
-      nft.lookup(Sets.wildcardPorts, 0, { to: 0 }),
-      nft.translate('destination', 'ipv4', { address: 0, port: 1 }),
-    ]),
+    rule('raw', 'and are nobody else', [...nft.fromLink('lo', 'unequal'), ...nft.sourceIsLoopback(), drop]),
+    ...(['prerouting', 'output'] as const).flatMap(chain => {
+      const from = chain === 'output' ? 'from the host' : 'from outside and from containers';
+      // The kernel lets no ::1 leave the host: the shim relays what comes for it.
+      const except = chain === 'output' ? nft.destinationIsLoopback6('unequal') : nft.isIPv6();
+      return [
+        rule(chain, `published ports, ${from}`, nft.isIPv4(), nft.destinationIsLocal(), jump(Chains.publish)),
+        rule(chain, `published IPv6 ports, ${from}`, except, nft.destinationIsLocal(), jump(Chains.publish6)),
+      ];
+    }),
+    ...publishRules(rule),
     rule('postrouting', 'containers to the outside', [
       ...nft.toLinkIn(Sets.bridges, true),
       ...nft.sourceIn(Sets.masqueraded),
       nft.masquerade(),
     ]),
+    rule('postrouting', 'containers to the outside by IPv6', [
+      ...nft.toLinkIn(Sets.bridges, true),
+      ...nft.source6In(Sets.masqueraded6),
+      nft.masquerade(),
+    ]),
     rule('postrouting', 'containers to published ports of containers: the answer must come back this way', [
-      ...nft.toLinkIn(Sets.bridges),
+      ...toBridge,
       ...nft.destinationWasTranslated(),
       ...nft.sourceIn(Sets.masqueraded),
       nft.masquerade(),
     ]),
+    rule('postrouting', 'the same by IPv6', [
+      ...toBridge,
+      ...nft.destinationWasTranslated(),
+      ...nft.source6In(Sets.masqueraded6),
+      nft.masquerade(),
+    ]),
     rule('postrouting', 'the loopback address means another host to a container', [
-      ...nft.toLinkIn(Sets.bridges),
+      ...toBridge,
       ...nft.sourceIsLoopback(),
       nft.masquerade(),
     ]),
-    rule('forward', 'connections that were admitted', [...nft.connectionState('established', 'related'), accept]),
-    rule('forward', 'containers of one bridge', [...nft.linksIn(Sets.pairs), accept]),
-    rule('forward', 'nothing leaves an internal network', [...nft.fromLinkIn(Sets.internal), drop]),
-    rule('forward', 'published ports', [...nft.toLinkIn(Sets.bridges), ...nft.destinationWasTranslated(), accept]),
-    rule('forward', 'nothing else reaches containers', [...nft.toLinkIn(Sets.bridges), drop]),
+    rule('forward', 'rules of the user come first', jump(USER_CHAIN)),
+    rule('forward', 'connections that were admitted', nft.connectionState('established', 'related'), accept),
+    rule('forward', 'containers of one bridge', nft.linksIn(Sets.pairs), accept),
+    rule('forward', 'nothing leaves an internal network', nft.fromLinkIn(Sets.internal), drop),
+    rule('forward', 'published ports', toBridge, nft.destinationWasTranslated(), accept),
+    ...directRules(rule),
+    rule('forward', 'nothing else reaches containers', toBridge, drop),
+    ...[...closed].toSorted().flatMap(family => {
+      const is = family === 'ipv4' ? nft.isIPv4() : nft.isIPv6();
+      return [
+        rule('forward', 'this host forwards for bridges', is, nft.fromLinkOfKind('bridge'), accept),
+        rule('forward', 'and to them', is, nft.toLinkOfKind('bridge'), accept),
+        rule('forward', 'and for nobody else: it was no router before we came', is, drop),
+      ];
+    }),
   ];
 }
 
-/** How many rules a whole table has. */
-export const RULE_COUNT = ruleMessages({ family: nft.Family.inet, name: '' }).length;
+type MakeRule = (
+  chain: string,
+  comment: string,
+  ...expressions: (nft.Expression | nft.Expression[])[]
+) => netlink.Message;
+
+/** Where a published port leads: by its address, on all addresses, in a range. */
+function publishRules(rule: MakeRule): netlink.Message[] {
+  return ([4, 6] as const).flatMap(family => {
+    const [six, chain, nat] =
+      family === 4 ? (['', Chains.publish, 'ipv4'] as const) : (['6', Chains.publish6, 'ipv6'] as const);
+    const [offset, length] = family === 4 ? [16, 4] : [24, 16];
+    const words = length / 4;
+    const exact = [
+      nft.payload('network', offset, length, 0),
+      nft.meta('l4proto', words),
+      nft.payload('transport', 2, 2, words + 1),
+    ];
+    const is = family === 4 ? nft.isIPv4() : nft.isIPv6();
+    const both = nft.translate('destination', nat, { address: 0, port: words });
+    return [
+      rule(chain, 'on one address', is, exact, nft.lookup(`ports${six}`, 0, { to: 0 }), both),
+      rule(
+        chain,
+        'on all addresses',
+        is,
+        nft.meta('l4proto', 0),
+        nft.payload('transport', 2, 2, 1),
+        nft.lookup(`wildcard-ports${six}`, 0, { to: 0 }),
+        both,
+      ),
+      rule(
+        chain,
+        'in a range',
+        is,
+        exact,
+        nft.lookup(`ranges${six}`, 0, { to: 0 }),
+        nft.translate('destination', nat, { address: 0 }),
+      ),
+    ];
+  });
+}
+
+/** What reaches containers by their own addresses, on networks that are not behind translation. */
+function directRules(rule: MakeRule): netlink.Message[] {
+  const accept = nft.decide({ verdict: 'accept' });
+  return ([4, 6] as const).flatMap(family => {
+    const six = family === 4 ? '' : '6';
+    const [offset, length] = family === 4 ? [16, 4] : [24, 16];
+    const is = family === 4 ? nft.isIPv4() : nft.isIPv6();
+    const names =
+      family === 4 ? ([Sets.routed, Sets.unprotected] as const) : ([Sets.routed6, Sets.unprotected6] as const);
+    return [
+      rule(
+        'forward',
+        `opened ports of routed networks${six && ', IPv6'}`,
+        is,
+        nft.toLinkIn(names[0]),
+        nft.payload('network', offset, length, 0),
+        nft.meta('l4proto', length / 4),
+        nft.payload('transport', 2, 2, length / 4 + 1),
+        nft.lookup(`open-ports${six}`, 0),
+        accept,
+      ),
+      rule(
+        'forward',
+        `routed networks answer to ping${six && ', IPv6'}`,
+        is,
+        nft.meta('l4proto', 0),
+        nft.compare('equal', 0, nft.protocol(family === 4 ? 'icmp' : 'icmpv6')),
+        nft.toLinkIn(names[0]),
+        accept,
+      ),
+      rule(
+        'forward',
+        `networks without protection, but not from other networks of ours${six && ', IPv6'}`,
+        is,
+        nft.fromLinkIn(Sets.bridges, true),
+        nft.toLinkIn(names[1]),
+        accept,
+      ),
+    ];
+  });
+}
+
+/** How many rules a whole table has, without the user's. */
+export function ruleCount(options: TableOptions): number {
+  return ruleMessages({ family: nft.Family.inet, name: '' }, options).length;
+}
 
 /** The elements of bridges: added, or deleted, as `change` says. */
 export function bridgeMessages(
@@ -146,54 +288,43 @@ export function bridgeMessages(
   change: typeof nft.addElements = nft.addElements,
 ): netlink.Message[] {
   const nameOf = ({ name }: FirewallBridge) => ({ key: nft.linkName(name) });
+  const named = (set: string, test: (bridge: FirewallBridge) => boolean | undefined): netlink.Message[] =>
+    change(table, set, bridges.filter(test).map(nameOf));
   const pairs = bridges
     .filter(bridge => bridge.icc)
     .map(({ name }) => ({ key: nft.concat(nft.linkName(name), nft.linkName(name)) }));
-  const masqueraded = bridges
-    .filter(bridge => bridge.masquerade && !bridge.internal)
-    .map(({ subnet }) => ({
-      key: nft.address(addressText(subnet.base)),
-      until: nft.address(addressText(subnet.base + subnetSize(subnet))),
-    }));
+  const translated = (mode: GatewayMode | undefined): boolean => mode === undefined || mode.startsWith('nat');
+  const masqueraded = bridges.flatMap(({ subnet, masquerade, mode, internal }) =>
+    subnet && masquerade && translated(mode) && !internal
+      ? [
+          {
+            key: nft.address(addressText(subnet.base)),
+            until: nft.address(addressText(subnet.base + subnetSize(subnet))),
+          },
+        ]
+      : [],
+  );
+  const masqueraded6 = bridges.flatMap(({ subnet6, masquerade, masquerade6 = masquerade, mode6, internal }) =>
+    subnet6 && masquerade6 && translated(mode6) && !internal ? [prefixElement(subnet6)] : [],
+  );
   return [
-    ...change(table, Sets.bridges, bridges.map(nameOf)),
+    ...named(Sets.bridges, () => true),
     ...change(table, Sets.pairs, pairs),
     ...change(table, Sets.masqueraded, masqueraded),
-    ...change(table, Sets.internal, bridges.filter(bridge => bridge.internal).map(nameOf)),
+    ...change(table, Sets.masqueraded6, masqueraded6),
+    ...named(Sets.internal, bridge => bridge.internal),
+    ...named(Sets.routed, bridge => bridge.mode === 'routed' && !bridge.internal),
+    ...named(Sets.routed6, bridge => bridge.mode6 === 'routed' && !bridge.internal),
+    ...named(Sets.unprotected, bridge => bridge.mode === 'nat-unprotected' && !bridge.internal),
+    ...named(Sets.unprotected6, bridge => bridge.mode6 === 'nat-unprotected' && !bridge.internal),
   ];
 }
 
-/** Elements of the two port maps. */
-export type PortElements = {
-  readonly ports: readonly nft.SetElement[];
-  readonly wildcardPorts: readonly nft.SetElement[];
-};
-
-/** The elements that publish the IPv4 ports of endpoints. */
-export function portElements(endpoints: readonly Endpoint[]): PortElements {
-  const ports: nft.SetElement[] = [];
-  const wildcardPorts: nft.SetElement[] = [];
-  for (const { ipv4, ports: published } of endpoints) {
-    if (!ipv4) continue;
-    for (const one of published) {
-      if (one.hostIp.includes(':')) continue;
-      const value = nft.concat(nft.address(ipv4.address), nft.port(one.containerPort));
-      if (one.hostIp === '0.0.0.0') wildcardPorts.push({ key: wildcardKey(one), value });
-      else ports.push({ key: nft.concat(nft.address(one.hostIp), wildcardKey(one)), value });
-    }
-  }
-  return { ports, wildcardPorts };
-}
-
-/** Adds or deletes the elements, as `change` says. */
-export function portMessages(
-  change: typeof nft.addElements,
-  table: nft.Table,
-  { ports, wildcardPorts }: PortElements,
-): netlink.Message[] {
-  return [...change(table, Sets.ports, ports), ...change(table, Sets.wildcardPorts, wildcardPorts)];
-}
-
-function wildcardKey({ protocol, hostPort }: PublishedPort): Uint8Array {
-  return nft.concat(nft.protocol(protocol), nft.port(hostPort));
+/** An IPv6 prefix as a range of addresses. */
+function prefixElement(cidr: string): nft.SetElement {
+  const [address = '', length = ''] = cidr.split('/');
+  const bits = BigInt(128 - Number(length));
+  const base = (BigInt(`0x${Buffer.from(nft.address(address)).toString('hex')}`) >> bits) << bits;
+  const bytes = (number: bigint): Uint8Array => Buffer.from(number.toString(16).padStart(32, '0'), 'hex');
+  return { key: bytes(base), until: bytes(base + (1n << bits)) };
 }

@@ -8,6 +8,7 @@ export const MessageType = {
   exec: 19,
   getDescriptor: 20,
   hold: 21,
+  release: 22,
   hello: 32,
   failed: 33,
   reply: 34,

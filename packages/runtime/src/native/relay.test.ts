@@ -3,6 +3,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { test } from 'node:test';
+import { probePort } from '@gantry/linux';
 import type { Shim } from '../launch.ts';
 import type { Step } from '../plan/steps.ts';
 import { Bench, needsRoot, shell } from './container.fixture.ts';
@@ -105,3 +106,75 @@ test('UDP datagrams are relayed, and the answers find their sender', needsRoot, 
   }
   server.close();
 });
+
+test(
+  'a range is one step: each port is relayed to its neighbour, both families by one socket, and let go singly',
+  needsRoot,
+  async () => {
+    await using bench = new Bench();
+    const servers = await neighbouringServers(3);
+    const [first = 0] = servers.map(server => (server.address() as AddressInfo).port);
+    const port = await freeRange(3);
+    const relayTo = { address: '127.0.0.1', port: first };
+    const shim = await holding(bench, {
+      op: 'hostSocket',
+      protocol: 'tcp',
+      address: '::',
+      port,
+      count: 3,
+      bothFamilies: true,
+      relayTo,
+    });
+    const ask = async (host: string, at: number): Promise<string> => {
+      const client = connect({ port: at, host });
+      const chunks: Buffer[] = [];
+      for await (const chunk of client) chunks.push(chunk);
+      return Buffer.concat(chunks).toString();
+    };
+    for (const host of ['127.0.0.1', '::1']) {
+      for (const at of [0, 1, 2]) assert.equal(await ask(host, port + at), String(first + at));
+    }
+    await shim.release('tcp', port + 1, 1);
+    await assert.rejects(ask('::1', port + 1), { code: 'ECONNREFUSED' });
+    assert.equal(await ask('127.0.0.1', port + 2), String(first + 2));
+    await shim.hold([{ op: 'hostSocket', protocol: 'tcp', address: '127.0.0.1', port: port + 1, relayTo }]);
+    assert.equal(await ask('127.0.0.1', port + 1), String(first));
+    const half = {
+      op: 'hostSocket',
+      protocol: 'tcp',
+      address: '127.0.0.1',
+      port: port - 1,
+      count: 4,
+      relayTo,
+    } as const;
+    await assert.rejects(shim.hold([half]), /address already in use/);
+    await assert.rejects(ask('127.0.0.1', port - 1), { code: 'ECONNREFUSED' }, 'all of a step, or none');
+    await shim.release('udp', 1, 65535);
+    for (const server of servers) server.close();
+  },
+);
+
+async function neighbouringServers(count: number): Promise<Server[]> {
+  const first = await freeRange(count);
+  return Promise.all(
+    Array.from({ length: count }, async (_, index) => {
+      const server = createServer(socket => socket.end(String(first + index)));
+      server.listen(first + index, '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+}
+
+/** The first of some ports that are free, with a free one before them. */
+async function freeRange(count: number): Promise<number> {
+  for (;;) {
+    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const ports = Array.from({ length: count + 1 }, (_, index) => first - 1 + index);
+    if (
+      ports.every(port => probePort('tcp', '::', port) === undefined && probePort('tcp', '0.0.0.0', port) === undefined)
+    ) {
+      return first;
+    }
+  }
+}

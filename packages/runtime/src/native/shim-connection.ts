@@ -177,11 +177,20 @@ export class ShimConnection implements Shim {
     else this.#loss.resolve();
   }
 
-  async #ask(type: number, body: Buffer, descriptors: readonly number[] = [], release?: () => void): Promise<void> {
+  async #ask(
+    type: number,
+    body: Buffer,
+    descriptors: readonly number[] = [],
+    release?: () => void,
+    tolerated: readonly number[] = [],
+  ): Promise<void> {
     const answer = await this.#connection.request({ type, body, descriptors, release });
     const errno = answer.body.readUInt32LE(0);
+    if (tolerated.includes(errno)) return;
     if (errno === constants.errno.ESRCH) throw notFound('the process has ended');
-    if (errno !== 0) throw systemError(`the shim of container ${this.id.slice(0, 12)}: ${describeErrno(errno)}`);
+    if (errno !== 0) {
+      throw systemError(`the shim of container ${this.id.slice(0, 12)}: ${describeErrno(errno)}`, { cause: { errno } });
+    }
   }
 
   async attach(attachment: Attachment, target?: Target): Promise<void> {
@@ -264,6 +273,11 @@ export class ShimConnection implements Shim {
   async hold(steps: readonly Step[]): Promise<void> {
     const fd = memoryRequest({ kind: 'run', id: '', plan: { prepare: steps } });
     await this.#ask(MessageType.hold, encodeTarget(0, 0, ''), [fd], () => closeSync(fd));
+  }
+
+  async release(protocol: 'tcp' | 'udp' | 'sctp', port: number, count: number): Promise<void> {
+    const which = ['tcp', 'udp', 'sctp'].indexOf(protocol) | (count << 8);
+    await this.#ask(MessageType.release, encodeTarget(which, port, ''), [], undefined, [constants.errno.ENOENT]);
   }
 
   async #descriptor(which: number): Promise<number> {

@@ -179,7 +179,9 @@ export function encodeStep(out: ByteWriter, step: Step): ByteWriter {
       out.u64(step.port);
       out.string(step.relayTo?.address);
       out.u64(step.relayTo?.port ?? 0);
-      return out.u64(Number(step.inside ?? false));
+      out.u64(Number(step.inside ?? false));
+      out.u64(step.count ?? 1);
+      return out.u64(Number(step.bothFamilies ?? false));
     case 'deviceProgram':
       at(step);
       return out.data(step.program);

@@ -52,6 +52,7 @@ const steps = [
   { op: 'netlink', protocol: 0, message: new Uint8Array(32), pidAt: 4, fdAt: 8, fdSlot: 2, reply: true, ignore: [17] },
   { op: 'hostSocket', protocol: 'udp', address: '::1', port: 53, relayTo: { address: '10.0.0.2', port: 53 } },
   { op: 'hostSocket', protocol: 'tcp', address: '127.0.0.11', port: 53, inside: true },
+  { op: 'hostSocket', protocol: 'tcp', address: '::', port: 8000, count: 1000, bothFamilies: true },
   { op: 'exec', argv: ['a', 'b c'], env: ['PATH=/bin', 'É=é'], slot: 9 },
   { op: 'deviceProgram', program: new Uint8Array(16), ...file },
 ] as const satisfies readonly Step[];

@@ -161,6 +161,10 @@ export type Step =
       readonly protocol: 'tcp' | 'udp' | 'sctp';
       readonly address: string;
       readonly port: number;
+      /** This many neighbouring ports, each with a socket of its own; default 1. Their relays count on likewise. */
+      readonly count?: number;
+      /** An IPv6 address that takes IPv4 too, as `::` for everything with one socket a port. */
+      readonly bothFamilies?: boolean;
       /** What the shim does with connections that reach this socket by itself: relay them to the container, or nothing. */
       readonly relayTo?: { readonly address: string; readonly port: number };
     };

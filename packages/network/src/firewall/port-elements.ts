@@ -1,0 +1,83 @@
+import { type netlink, nftables as nft } from '@gantry/linux';
+import type { Endpoint } from '../face.ts';
+import { type PortSpan, portSpans, targetOf } from '../port-spans.ts';
+
+const { DataType: Type } = nft;
+
+/** The maps and sets that published ports are elements of; those of IPv6 end in 6. */
+export const PORT_SETS = ['ports', 'wildcard-ports', 'ranges', 'open-ports'] as const;
+export type PortSet = (typeof PORT_SETS)[number] | `${(typeof PORT_SETS)[number]}6`;
+
+/** Elements by the set that they belong to. */
+export type PortElements = ReadonlyMap<PortSet, readonly nft.SetElement[]>;
+
+/** How the sets of published ports are defined. */
+export function portSetDefinitions(): nft.SetDefinition[] {
+  return (['ipv4', 'ipv6'] as const).flatMap(family => {
+    const six = family === 'ipv6' ? '6' : '';
+    const exact = nft.concatenated(Type[family], Type.protocol, Type.port);
+    const target = nft.concatenated(Type[family], Type.port);
+    return [
+      { name: `ports${six}`, key: exact, value: target },
+      { name: `wildcard-ports${six}`, key: nft.concatenated(Type.protocol, Type.port), value: target },
+      // Of a range the port stays what it is: one element for any number of them.
+      { name: `ranges${six}`, key: exact, value: Type[family], interval: true },
+      { name: `open-ports${six}`, key: exact },
+    ];
+  });
+}
+
+/** The elements that publish the ports of endpoints. A port of the host that is relayed has none. */
+export function portElements(endpoints: readonly Endpoint[]): PortElements {
+  const elements = new Map<PortSet, nft.SetElement[]>();
+  const add = (set: PortSet, element: nft.SetElement): void => {
+    const list = elements.get(set);
+    if (list) list.push(element);
+    else elements.set(set, [element]);
+  };
+  for (const endpoint of endpoints) {
+    for (const span of portSpans(endpoint.ports)) {
+      const target = targetOf(endpoint, span.hostIp);
+      if (target && !target.relayed && !span.relayed) addSpan(span, target.address, add);
+    }
+  }
+  return elements;
+}
+
+function addSpan(span: PortSpan, target: string, add: (set: PortSet, element: nft.SetElement) => void): void {
+  const { hostIp, hostPort, containerPort, count, protocol } = span;
+  const six = hostIp.includes(':') ? '6' : '';
+  const wildcard = hostIp === '0.0.0.0' || hostIp === '::';
+  if (count > 1 && hostPort === containerPort) {
+    const last = wildcard ? (six ? 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff' : '255.255.255.255') : hostIp;
+    add(`ranges${six}`, {
+      key: exactKey(hostIp, protocol, hostPort),
+      last: exactKey(last, protocol, hostPort + count - 1),
+      value: nft.address(target),
+    });
+    return;
+  }
+  for (let offset = 0; offset < count; offset++) {
+    const value = nft.concat(nft.address(target), nft.port(containerPort + offset));
+    if (hostPort === 0) add(`open-ports${six}`, { key: exactKey(target, protocol, containerPort + offset) });
+    else if (wildcard) add(`wildcard-ports${six}`, { key: wildcardKey(protocol, hostPort + offset), value });
+    else add(`ports${six}`, { key: exactKey(hostIp, protocol, hostPort + offset), value });
+  }
+}
+
+/** Adds or deletes the elements, as `change` says. */
+export function portMessages(
+  change: typeof nft.addElements,
+  table: nft.Table,
+  elements: PortElements,
+): netlink.Message[] {
+  return [...elements].flatMap(([set, list]) => change(table, set, list));
+}
+
+function exactKey(address: string, protocol: PortSpan['protocol'], port: number): Uint8Array {
+  return nft.concat(nft.address(address), nft.protocol(protocol), nft.port(port));
+}
+
+function wildcardKey(protocol: PortSpan['protocol'], port: number): Uint8Array {
+  return nft.concat(nft.protocol(protocol), nft.port(port));
+}
