@@ -54,6 +54,7 @@ export class NetlinkSocket implements Disposable {
       const length = check(recvCall(this.#fd, this.#buffer, this.#buffer.length, 0), 'recv', 'netlink');
       answers.add(this.#buffer.subarray(0, length));
     }
+    if (answers.failed) this.#drain();
     return answers.result();
   }
 
@@ -69,10 +70,16 @@ export class NetlinkSocket implements Disposable {
         const length = await inBackground('recv', recvCall, this.#fd, this.#buffer, this.#buffer.length, 0);
         answers.add(this.#buffer.subarray(0, length));
       }
+      if (answers.failed) this.#drain();
       return answers.result();
     });
     this.#last = done.catch(() => {});
     return done;
+  }
+
+  /** A transaction that is refused is answered once for each of its mistakes: none may be taken for a later answer. */
+  #drain(): void {
+    while (Number(recvCall(this.#fd, this.#buffer, this.#buffer.length, MSG_DONTWAIT)) > 0);
   }
 
   /** Joins a multicast group, whose events `events` returns. */
@@ -124,6 +131,10 @@ class Answers {
 
   get complete(): boolean {
     return this.#waiting.size === 0;
+  }
+
+  get failed(): boolean {
+    return this.#failed !== 0;
   }
 
   add(datagram: Uint8Array): void {

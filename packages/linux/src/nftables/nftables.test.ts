@@ -173,4 +173,14 @@ inOwnNetwork(import.meta.filename, () => {
     );
     assert.equal(listRuleset(), '');
   });
+
+  test('each mistake of a transaction is answered, and none of the answers is taken for one to the next', async () => {
+    using socket = new NetlinkSocket(12);
+    const wrong = nft.transaction([1, 2, 3].map(number => nft.deleteTable({ ...table, name: `none${number}` })));
+    const right = nft.transaction([nft.addTable(table), nft.deleteTable(table)]);
+    await assert.rejects(socket.exchangeInBackground(wrong), { code: 'ENOENT' });
+    await socket.exchangeInBackground(right);
+    assert.throws(() => socket.exchange(wrong), { code: 'ENOENT' });
+    socket.exchange(right);
+  });
 });

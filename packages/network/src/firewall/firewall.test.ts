@@ -59,21 +59,7 @@ inOwnNetwork(import.meta.filename, () => {
   });
 
   test('a chain of the user is asked first, and stays when the rules are written again', async () => {
-    nft(
-      'add',
-      'rule',
-      'inet',
-      'gantry',
-      'user',
-      'ct',
-      'original',
-      'proto-dst',
-      '8042',
-      'iifname',
-      '!=',
-      '@bridges',
-      'drop',
-    );
+    nft(...'add rule inet gantry user tcp dport 8042 iifname != @bridges drop'.split(' '));
     await assert.rejects(neighbor.call('tcp', HOST_ADDRESS, 8042), /timeout/);
     nft('flush', 'chain', 'inet', 'gantry', 'forward');
     await opened.stack.repair();
