@@ -146,11 +146,15 @@ export interface Execs {
 }
 
 export interface Images {
-  list(options: { all: boolean; filters: Filters; sharedSize: boolean }): Promise<ImageSummary[]>;
-  inspect(ref: Ref): Promise<ImageInspect>;
-  history(ref: Ref): Promise<ImageHistoryItem[]>;
+  list(options: { all: boolean; filters: Filters; sharedSize: boolean; manifests: boolean }): Promise<ImageSummary[]>;
+  inspect(ref: Ref, options: { platform: string | undefined; manifests: boolean }): Promise<ImageInspect>;
+  history(ref: Ref, options: { platform: string | undefined }): Promise<ImageHistoryItem[]>;
   tag(ref: Ref, repository: string, tag: string): Promise<void>;
-  remove(ref: Ref, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteItem[]>;
+  /** With `platforms` only those of the name are removed. */
+  remove(
+    ref: Ref,
+    options: { force: boolean; noPrune: boolean; platforms: readonly string[] },
+  ): Promise<ImageDeleteItem[]>;
   prune(filters: Filters): Promise<{ ImagesDeleted: ImageDeleteItem[] | null; SpaceReclaimed: number }>;
   /** `authorization` is the decoded X-Registry-Auth header. */
   pull(
@@ -174,7 +178,7 @@ export interface Images {
   ): Promise<SearchResult[]>;
   load(
     archive: Readable,
-    options: { quiet: boolean; platform: string | undefined },
+    options: { quiet: boolean; platforms: readonly string[] },
     progress: Progress,
     signal: AbortSignal,
   ): Promise<void>;
@@ -190,7 +194,7 @@ export interface Images {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<void>;
-  save(refs: readonly Ref[], signal: AbortSignal): Promise<Readable>;
+  save(refs: readonly Ref[], options: { platforms: readonly string[] }, signal: AbortSignal): Promise<Readable>;
 }
 
 export interface Networks {

@@ -1,12 +1,16 @@
-import type { ImageStore, StoredImage } from '@gantry/images';
+import type { StoredImage } from '@gantry/images';
+import type { EngineContext } from './context.ts';
 import type { ContainerConfig, ImageHistoryItem, ImageInspect, ImageSummary } from './documents/index.ts';
+import { descriptor, manifestSummaries } from './image-manifests.ts';
 import { NEVER } from './time.ts';
 
 const seconds = (time: string | undefined): number => (time === undefined ? 0 : Math.floor(Date.parse(time) / 1000));
 
 /** An image's configuration as inspect shows it: every key of dockerd, null or empty where the image says nothing. */
-export function imageInspect(image: StoredImage, store: ImageStore): ImageInspect {
+export function imageInspect(context: EngineContext, image: StoredImage, withManifests: boolean): ImageInspect {
   const { config } = image;
+  const { images: store } = context.options;
+  const { target, manifests } = store.manifests(image.id);
   return {
     Id: image.id,
     RepoTags: [...image.repoTags],
@@ -23,6 +27,8 @@ export function imageInspect(image: StoredImage, store: ImageStore): ImageInspec
     Size: image.sizeBytes,
     GraphDriver: { Data: store.imageGraphDriverData(image.id), Name: store.driver },
     RootFS: { Type: 'layers', Layers: [...config.rootfs.diff_ids] },
+    ...(target ? { Descriptor: descriptor(target) } : {}),
+    ...(target && withManifests ? { Manifests: manifestSummaries(context, manifests) } : {}),
     Metadata: { LastTagTime: image.lastTaggedAtMs === 0 ? NEVER : new Date(image.lastTaggedAtMs).toISOString() },
   };
 }
@@ -51,7 +57,16 @@ const list = (values: readonly string[] | null | undefined): string[] | null => 
 const keys = (values: Readonly<Record<string, unknown>>): Record<string, Record<string, never>> =>
   Object.fromEntries(Object.keys(values).map(key => [key, {}]));
 
-export function imageSummary(image: StoredImage, containers: number): ImageSummary {
+/** A row of the list; an image of several platforms counts all that is here of them. */
+export function imageSummary(context: EngineContext, image: StoredImage, withManifests: boolean): ImageSummary {
+  const { images: store } = context.options;
+  const { target, manifests } = store.manifests(image.id);
+  const here = manifests.flatMap(manifest => manifest.image ?? []);
+  const all = here.some(({ id }) => id === image.id) ? here : [image, ...here];
+  const layers = new Map(
+    all.flatMap(({ id }) => store.layers(id).map(({ chainId, sizeBytes }) => [chainId, sizeBytes] as const)),
+  );
+  const containers = all.reduce((sum, { id }) => sum + context.containers.ofImage(id).size, 0);
   return {
     Containers: containers,
     Created: seconds(image.config.created),
@@ -61,7 +76,9 @@ export function imageSummary(image: StoredImage, containers: number): ImageSumma
     RepoDigests: [...image.repoDigests],
     RepoTags: [...image.repoTags],
     SharedSize: -1,
-    Size: image.sizeBytes,
+    Size: all.length === 1 ? image.sizeBytes : [...layers.values()].reduce((sum, size) => sum + size, 0),
+    ...(target ? { Descriptor: descriptor(target) } : {}),
+    ...(target && withManifests ? { Manifests: manifestSummaries(context, manifests) } : {}),
   };
 }
 

@@ -13,7 +13,17 @@ const KEYS = new Set(['dangling', 'label', 'before', 'since', 'reference', 'unti
 /** The images that pass the filters, newest first. @throws invalidParameter, notFound for an image named by a filter */
 export function listImages(
   context: EngineContext,
-  { all, filters, sharedSize }: { readonly all: boolean; readonly filters: Filters; readonly sharedSize: boolean },
+  {
+    all,
+    filters,
+    sharedSize,
+    manifests,
+  }: {
+    readonly all: boolean;
+    readonly filters: Filters;
+    readonly sharedSize: boolean;
+    readonly manifests: boolean;
+  },
 ): ImageSummary[] {
   checkFilters(filters, KEYS);
   const { images: store } = context.options;
@@ -32,7 +42,10 @@ export function listImages(
     if (created >= before || created <= since) continue;
     if (dangling && parents.has(image.id)) continue;
     if (!matchesPairs(filters, 'label', image.config.config?.Labels)) continue;
-    const summary = imageSummary(image, context.containers.ofImage(image.id).size);
+    // It is listed as a platform of the image whose name it has.
+    const isNamed = image.repoTags.length + image.repoDigests.length > 0;
+    if (!isNamed && image.besideNames.length > 0) continue;
+    const summary = imageSummary(context, image, manifests);
     const patterns = filters.get('reference');
     if (patterns) {
       summary.RepoTags = summary.RepoTags.filter(name => matchesReference(patterns, name));

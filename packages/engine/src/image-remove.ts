@@ -1,6 +1,6 @@
-import { conflict, type GantryError } from '@gantry/errors';
+import { conflict, type GantryError, isGantryError } from '@gantry/errors';
 import type { StoredImage } from '@gantry/images';
-import { familiarName, familiarReference, parseReference, withDefaultTag } from '@gantry/oci';
+import { familiarName, familiarReference, parsePlatform, parseReference, withDefaultTag } from '@gantry/oci';
 import type { Container } from './containers/container.ts';
 import type { EngineContext } from './context.ts';
 import type { ImageDeleteItem } from './documents/index.ts';
@@ -16,19 +16,29 @@ const short = (id: string): string => id.replace(/^sha256:/, '').slice(0, 12);
 export async function removeImage(
   context: EngineContext,
   ref: string,
-  { force, noPrune }: { readonly force: boolean; readonly noPrune: boolean },
+  {
+    force,
+    noPrune,
+    platforms = [],
+  }: { readonly force: boolean; readonly noPrune: boolean; readonly platforms?: readonly string[] },
 ): Promise<ImageDeleteItem[]> {
   const { images: store } = context.options;
   const image = store.get(ref);
   const records: ImageDeleteItem[] = [];
+  if (platforms.length > 0) {
+    const chosen = platforms.map(platform => store.get(ref, parsePlatform(platform)).id);
+    for (const id of new Set(chosen)) await removePlatform(context, id, records, { force, noPrune });
+    return records;
+  }
   const single = isSingleRepository(image);
+  const left = new Set<string>();
   let quiet = false;
   if (isIdPrefix(image.id, ref)) {
     if (single) {
       // Its names are all of one repository: they count as one and go with the image.
       const problem = conflictOf(context, image, { soft: !force, names: false });
       if (problem) throw problem.error;
-      await untagAll(context, image, records);
+      for (const id of await untagAll(context, image, records)) left.add(id);
     }
   } else {
     const [user] = context.containers.ofImage(image.id);
@@ -37,23 +47,58 @@ export async function removeImage(
         `conflict: unable to remove repository reference "${ref}" (must force) - container ${short(user.id)} is using its referenced image ${short(image.id)}`,
       );
     }
-    await untag(context, image, familiarReference(withDefaultTag(parseReference(ref))), records);
-    const left = remaining(context, image);
+    const name = familiarReference(withDefaultTag(parseReference(ref)));
+    for (const id of await untag(context, image, name, records)) left.add(id);
+    const rest = remaining(context, image);
     const repository = familiarName(parseReference(ref));
-    if (!left?.repoTags.some(tag => familiarName(parseReference(tag)) === repository)) {
-      for (const digest of left?.repoDigests ?? []) {
+    if (!rest?.repoTags.some(tag => familiarName(parseReference(tag)) === repository)) {
+      for (const digest of rest?.repoDigests ?? []) {
         if (familiarName(parseReference(digest)) === repository) {
-          await store.untag(digest);
+          for (const id of await store.untag(digest)) left.add(id);
           records.push({ Untagged: digest });
         }
       }
     }
     const now = remaining(context, image);
-    if (!now || now.repoTags.length + now.repoDigests.length > 0) return records;
+    if (!now || now.repoTags.length + now.repoDigests.length > 0) {
+      await deleteLeft(context, [...left], records, { force, noPrune });
+      return records;
+    }
     quiet = true;
   }
   await deleteImage(context, image.id, records, { force, noPrune, quiet });
+  await deleteLeft(context, [...left], records, { force, noPrune });
   return records;
+}
+
+/** Removes one platform of an image: the others keep its names. */
+async function removePlatform(
+  context: EngineContext,
+  id: string,
+  records: ImageDeleteItem[],
+  options: { readonly force: boolean; readonly noPrune: boolean },
+): Promise<void> {
+  const { images: store } = context.options;
+  const problem = conflictOf(context, store.get(id), { soft: !options.force, names: false });
+  if (problem) throw problem.error;
+  await store.leavePlatforms(id);
+  await deleteImage(context, id, records, { ...options, force: true, quiet: false });
+}
+
+/** Images that were only other platforms of names which are gone: they go too, unless a container has one. */
+async function deleteLeft(
+  context: EngineContext,
+  ids: readonly string[],
+  records: ImageDeleteItem[],
+  options: { readonly force: boolean; readonly noPrune: boolean },
+): Promise<void> {
+  for (const id of ids) {
+    try {
+      await deleteImage(context, id, records, { ...options, quiet: true });
+    } catch (error) {
+      if (!isGantryError(error, 'conflict') && !isGantryError(error, 'notFound')) throw error;
+    }
+  }
 }
 
 async function deleteImage(
@@ -70,13 +115,14 @@ async function deleteImage(
     if (quiet && (!dangling || problem.used)) return;
     throw problem.error;
   }
-  await untagAll(context, image, records);
+  const left = await untagAll(context, image, records);
   const deleted = await store.delete(id, { noPrune });
   imageEvent(context, 'delete', id, id);
   // The store names what went: the image, its layers, and parents without names unless noPrune.
   const known = new Set(deleted);
   if (!known.has(id)) records.push({ Deleted: id });
   for (const item of deleted) records.push({ Deleted: item });
+  await deleteLeft(context, left, records, { force, noPrune });
 }
 
 type Problem = { readonly error: GantryError; readonly used: boolean };
@@ -112,15 +158,20 @@ async function untag(
   image: StoredImage,
   name: string,
   records: ImageDeleteItem[],
-): Promise<void> {
-  await context.options.images.untag(name);
+): Promise<readonly string[]> {
+  const left = await context.options.images.untag(name);
   imageEvent(context, 'untag', image.id, image.id, image);
   records.push({ Untagged: name });
+  return left;
 }
 
-async function untagAll(context: EngineContext, { id }: StoredImage, records: ImageDeleteItem[]): Promise<void> {
+/** Returns the images of other platforms that lost their last name. */
+async function untagAll(context: EngineContext, { id }: StoredImage, records: ImageDeleteItem[]): Promise<string[]> {
   const image = context.options.images.get(id);
-  for (const name of [...image.repoTags, ...image.repoDigests]) await untag(context, image, name, records);
+  const left: string[] = [];
+  for (const name of [...image.repoTags, ...image.repoDigests])
+    left.push(...(await untag(context, image, name, records)));
+  return left;
 }
 
 function remaining(context: EngineContext, { id }: StoredImage): StoredImage | undefined {

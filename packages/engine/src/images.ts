@@ -1,6 +1,6 @@
 import { invalidParameter } from '@gantry/errors';
 import type { StoredImage } from '@gantry/images';
-import { familiarName, familiarReference, parseReference, withDefaultTag, withTag } from '@gantry/oci';
+import { familiarName, familiarReference, parsePlatform, parseReference, withDefaultTag, withTag } from '@gantry/oci';
 import type { EngineContext } from './context.ts';
 import type { Images } from './engine.ts';
 import { parseImageChanges } from './image-changes.ts';
@@ -16,9 +16,10 @@ export function imagesOf(context: EngineContext): Images {
   const { jobs } = context;
   return {
     list: async options => listImages(context, options),
-    inspect: async ref => imageInspect(store.get(ref), store),
-    history: async ref => {
-      const image = store.get(ref);
+    inspect: async (ref, { platform, manifests }) =>
+      imageInspect(context, store.get(ref, platform === undefined ? undefined : parsePlatform(platform)), manifests),
+    history: async (ref, { platform }) => {
+      const image = store.get(ref, platform === undefined ? undefined : parsePlatform(platform));
       return imageHistory(
         image,
         store.layers(image.id).map(({ sizeBytes }) => sizeBytes),
@@ -30,7 +31,7 @@ export function imagesOf(context: EngineContext): Images {
         const reference =
           tag === '' ? withDefaultTag(parseReference(repository)) : withTag(parseReference(repository), tag);
         const name = familiarReference(reference);
-        await store.tag(image.id, name);
+        await store.tag(ref, name);
         imageEvent(context, 'tag', image.id, name, image);
       }),
     remove: (ref, options) => jobs.run('image.remove', ref, () => removeImage(context, ref, options)),
@@ -63,12 +64,13 @@ export function imagesOf(context: EngineContext): Images {
       ),
     distribution: (ref, authorization, signal) => store.registries.inspect(ref, authorization, signal),
     search: (term, options, signal) => searchImages(context, term, options, signal),
-    load: (archive, _options, progress, signal) =>
+    load: (archive, { platforms }, progress, signal) =>
       jobs.run(
         'image.load',
         '',
         async () => {
-          for (const id of await store.load(archive, progress, signal)) imageEvent(context, 'load', id, id);
+          const wanted = { platforms: platforms.map(platform => parsePlatform(platform)) };
+          for (const id of await store.load(archive, wanted, progress, signal)) imageEvent(context, 'load', id, id);
         },
         signal,
       ),
@@ -94,9 +96,10 @@ export function imagesOf(context: EngineContext): Images {
         },
         signal,
       ),
-    save: (refs, signal) =>
+    save: (refs, { platforms }, signal) =>
       jobs.run('image.save', refs.join(' '), async () => {
-        const stream = await store.save(refs, signal);
+        const wanted = { platforms: platforms.map(platform => parsePlatform(platform)) };
+        const stream = await store.save(refs, wanted, signal);
         for (const ref of refs) {
           const image = store.get(ref);
           imageEvent(context, 'save', image.id, image.id, image);

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Descriptor, Platform } from '@gantry/oci';
 import type { CommitOptions } from './files/commit.ts';
 import type { ContainerFiles } from './files/container-files.ts';
 import type { Change } from './files/layer-diff.ts';
@@ -62,10 +63,33 @@ export type StoredImage = {
   readonly repoTags: readonly string[];
   /** `busybox@sha256:...`. */
   readonly repoDigests: readonly string[];
+  /** Digest of the index or manifest that its names stand for; undefined when none is known (imported, committed). */
+  readonly target: string | undefined;
+  /** Names under which it is another platform beside the first one. */
+  readonly besideNames: readonly string[];
   /** Sum of the layers' unpacked sizes. */
   readonly sizeBytes: number;
   readonly lastTaggedAtMs: number;
+  readonly storedAtMs: number;
+  /** When a container was last made of it, or it was last saved or pushed; 0 for never. */
+  readonly lastUsedAtMs: number;
   readonly parentId: string | undefined;
+};
+
+/** One entry of an index. */
+export type ImageManifest = {
+  readonly descriptor: Descriptor;
+  readonly kind: 'image' | 'attestation' | 'unknown';
+  /** The digest that an attestation is about. */
+  readonly attestationFor: string | undefined;
+  /** Undefined when it is not here. */
+  readonly image: StoredImage | undefined;
+};
+
+export type ImageManifests = {
+  /** Undefined when no manifest is known. */
+  readonly target: Descriptor | undefined;
+  readonly manifests: readonly ImageManifest[];
 };
 
 export type TransferProgress = (message: {
@@ -109,11 +133,21 @@ export interface ImageStore extends AsyncDisposable {
   /** Rows of `info`'s DriverStatus. */
   driverStatus(): readonly (readonly [string, string])[];
   list(): readonly StoredImage[];
-  /** By name, id or id prefix, as Docker resolves it. @throws notFound `No such image: NAME` */
-  get(ref: string): StoredImage;
-  tag(imageId: string, reference: string): Promise<void>;
-  /** Removes one name. */
-  untag(reference: string): Promise<void>;
+  /**
+   * By name, id or id prefix, as Docker resolves it; of a name with several platforms the one for this machine, or for `platform`.
+   * @throws notFound `No such image: NAME`
+   */
+  get(ref: string, platform?: Platform): StoredImage;
+  /** What an image's names stand for: the index or manifest, and each image in it, whether it is here or not. */
+  manifests(imageId: string): ImageManifests;
+  /** Gives what `source` (a name or an id) stands for, with all its platforms, one more name. */
+  tag(source: string, reference: string): Promise<void>;
+  /** Removes one name. Returns the images of other platforms that have no name any more. */
+  untag(reference: string): Promise<readonly string[]>;
+  /** Takes an image out of every name that has other platforms too. */
+  leavePlatforms(imageId: string): Promise<void>;
+  /** Notes that an image was used now. */
+  noteUsed(imageId: string): void;
   /** Removes an image without names, and its layers that nothing else uses. */
   delete(imageId: string, options: { readonly noPrune: boolean }): Promise<readonly string[]>;
   pull(
@@ -129,7 +163,13 @@ export interface ImageStore extends AsyncDisposable {
     progress: TransferProgress,
     signal: AbortSignal,
   ): Promise<void>;
-  load(archive: Readable, progress: TransferProgress, signal: AbortSignal): Promise<readonly string[]>;
+  /** Loads all images of an archive, or of these platforms alone. */
+  load(
+    archive: Readable,
+    options: { readonly platforms: readonly Platform[] },
+    progress: TransferProgress,
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
   import(
     source: Readable,
     options: {
@@ -140,7 +180,12 @@ export interface ImageStore extends AsyncDisposable {
     },
     signal: AbortSignal,
   ): Promise<StoredImage>;
-  save(refs: readonly string[], signal: AbortSignal): Promise<Readable>;
+  /** An archive of images with all their platforms, or with these alone. */
+  save(
+    refs: readonly string[],
+    options: { readonly platforms: readonly Platform[] },
+    signal: AbortSignal,
+  ): Promise<Readable>;
   /** Makes the writable layer of a container on top of an image. */
   createContainerLayer(containerId: string, imageId: string, options: { readonly volatile: boolean }): Promise<void>;
   containerRoot(containerId: string): RootMount;

@@ -46,7 +46,12 @@ const archiveOf = (...images: LayoutImage[]): Buffer =>
 
 async function load(store: ImageStore, archive: Buffer): Promise<string[]> {
   const lines: string[] = [];
-  await store.load(Readable.from([archive]), ({ stream }) => void (stream && lines.push(stream)), signal);
+  await store.load(
+    Readable.from([archive]),
+    { platforms: [] },
+    ({ stream }) => void (stream && lines.push(stream)),
+    signal,
+  );
   return lines;
 }
 
@@ -141,16 +146,16 @@ for (const driver of ['overlay2', 'vfs']) {
     test('what is saved is what was loaded, layer by layer and byte by byte', async () => {
       const one = image([base, top], ['one:latest']);
       await load(store, archiveOf(one));
-      const saved = await buffer(await store.save(['one'], signal));
+      const saved = await buffer(await store.save(['one'], { platforms: [] }, signal));
       assert.ok(saved.equals(archiveOf({ ...one, created: 0, names: ['docker.io/library/one:latest'] })));
       await store.delete(one.id, { noPrune: false });
       assert.deepEqual(await load(store, saved), ['Loaded image: one:latest\n']);
       assert.equal(store.get('one').id, one.id);
-      const byId = await buffer(await store.save([one.id], signal));
+      const byId = await buffer(await store.save([one.id], { platforms: [] }, signal));
       await store.delete(one.id, { noPrune: false });
       assert.deepEqual(await load(store, byId), [`Loaded image ID: ${one.id}\n`]);
-      await assert.rejects(store.save(['none:1'], signal), { message: 'reference does not exist' });
-      await assert.rejects(store.save(['none'], signal), { message: 'No such image: none' });
+      await assert.rejects(store.save(['none:1'], { platforms: [] }, signal), { message: 'reference does not exist' });
+      await assert.rejects(store.save(['none'], { platforms: [] }, signal), { message: 'No such image: none' });
     });
 
     test('archives and layers may be compressed, and an image without layers is one too', async () => {
@@ -256,7 +261,7 @@ for (const driver of ['overlay2', 'vfs']) {
         await new Promise(() => {});
       }
       await assert.rejects(
-        store.load(Readable.from(endless()), () => {}, controller.signal),
+        store.load(Readable.from(endless()), { platforms: [] }, () => {}, controller.signal),
         { kind: 'cancelled' },
       );
       await store.settled();

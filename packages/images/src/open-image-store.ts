@@ -14,6 +14,7 @@ import { seedArchive } from './seed.ts';
 import { openDriver } from './storage/open-driver.ts';
 import { BlobStore } from './store/blobs.ts';
 import { ImageDatabase } from './store/database.ts';
+import { imageManifests } from './store/image-manifests.ts';
 import { ImageRepository } from './store/image-repository.ts';
 import { LayerStore } from './store/layer-store.ts';
 import { Workers } from './worker/workers.ts';
@@ -74,9 +75,12 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     driver: driver.name,
     driverStatus: () => driver.status,
     list: () => images.list(),
-    get: ref => images.get(ref),
-    tag: (imageId, reference) => images.tag(imageId, reference),
+    get: (ref, platform) => images.get(ref, platform),
+    manifests: imageId => imageManifests(images, imageId),
+    tag: (source, reference) => images.tag(source, reference),
     untag: reference => images.untag(reference),
+    leavePlatforms: imageId => images.leavePlatforms(imageId),
+    noteUsed: imageId => images.noteUsed(imageId),
     delete: (imageId, deleteOptions) => images.delete(imageId, deleteOptions),
     pull: (reference, pullOptions, progress, signal) =>
       pulls.run(JSON.stringify([reference, pullOptions]), progress, signal, async (tell, shared) => {
@@ -91,9 +95,9 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       const pushContext = { ...context, maxConcurrentUploads: Math.min(maxConcurrentUploads, THREADS - 1) };
       await pushImages(pushContext, reference, pushOptions, progress, signal);
     },
-    load: (archive, progress, signal) => loadImages(images, archive, progress, signal),
+    load: (archive, loadOptions, progress, signal) => loadImages(images, archive, loadOptions, progress, signal),
     import: (source, importOptions, signal) => importImage(images, source, importOptions, signal),
-    save: async (refs, signal) => saveImages(images, refs, signal),
+    save: async (refs, saveOptions, signal) => saveImages(images, refs, saveOptions, signal),
 
     async createContainerLayer(containerId, imageId, layerOptions) {
       if (!database.image(imageId)) throw notFound(`No such image: ${imageId}`);

@@ -33,6 +33,6 @@ export async function seedArchive(images: ImageRepository, path: string): Promis
   const digest = `sha256:${hash.digest('hex')}`;
   if (images.database.seed(name) === digest) return false;
   const record = (): void => images.database.putSeed(name, digest);
-  await loadImages(images, createReadStream(path), () => {}, new AbortController().signal, record);
+  await loadImages(images, createReadStream(path), { platforms: [] }, () => {}, new AbortController().signal, record);
   return true;
 }

@@ -33,6 +33,7 @@ async function list(call: Call): Promise<void> {
     all: query.bool('all'),
     filters,
     sharedSize: version >= 42 && query.bool('shared-size'),
+    manifests: version >= 47 && query.bool('manifests'),
   });
   sendJson(
     call,
@@ -44,15 +45,20 @@ async function list(call: Call): Promise<void> {
 async function inspect(call: Call): Promise<void> {
   const { query, version } = call;
   const platform = version >= 49 ? platformOf(query.get('platform')) : undefined;
-  if (version >= 48 && query.bool('manifests') && platform !== undefined) {
+  const manifests = version >= 48 && query.bool('manifests');
+  if (manifests && platform !== undefined) {
     throw invalidParameter('conflicting options: manifests and platform options cannot both be set');
   }
-  sendJson(call, 200, imageInspectFor(version, await call.engine.images.inspect(param(call, 'name'))));
+  sendJson(
+    call,
+    200,
+    imageInspectFor(version, await call.engine.images.inspect(param(call, 'name'), { platform, manifests })),
+  );
 }
 
 async function history(call: Call): Promise<void> {
-  if (call.version >= 48) onlyPlatform(call);
-  sendJson(call, 200, await call.engine.images.history(param(call, 'name')));
+  const platform = call.version >= 48 ? onlyPlatform(call) : undefined;
+  sendJson(call, 200, await call.engine.images.history(param(call, 'name'), { platform }));
 }
 
 async function create(call: Call): Promise<void> {
@@ -84,16 +90,15 @@ async function importImage(call: Call, platform: string | undefined): Promise<vo
 }
 
 async function load(call: Call): Promise<void> {
-  const platform = call.version >= 48 ? onlyPlatform(call) : undefined;
-  const options = { quiet: call.query.boolOr('quiet', true), platform };
+  const options = { quiet: call.query.boolOr('quiet', true), platforms: archivePlatforms(call) };
   await streamProgress(call, progress => call.engine.images.load(bodyStream(call), options, progress, call.signal), {
     started: true,
   });
 }
 
 async function save(call: Call, names: readonly string[]): Promise<void> {
-  if (call.version >= 48) onlyPlatform(call);
-  await sendStream(call, await call.engine.images.save(names, call.signal), 'application/x-tar');
+  const options = { platforms: archivePlatforms(call) };
+  await sendStream(call, await call.engine.images.save(names, options, call.signal), 'application/x-tar');
 }
 
 async function tag(call: Call): Promise<void> {
@@ -113,6 +118,7 @@ async function removeImage(call: Call): Promise<void> {
   const removed = await call.engine.images.remove(name, {
     force: call.query.bool('force'),
     noPrune: call.query.bool('noprune'),
+    platforms: call.version >= 50 ? call.query.all('platforms').flatMap(json => platformOf(json) ?? []) : [],
   });
   sendJson(call, 200, removed);
 }
@@ -148,6 +154,13 @@ function limitOf(text: string): number {
       `invalid limit specified: strconv.Atoi: parsing ${JSON.stringify(text)}: ${messageOf(error)}`,
     );
   }
+}
+
+/** The platforms that an archive is restricted to: one since API 1.48, several since 1.52. */
+function archivePlatforms(call: Call): string[] {
+  if (call.version < 48) return [];
+  if (call.version < 52) return [onlyPlatform(call)].filter(platform => platform !== undefined);
+  return call.query.all('platform').flatMap(json => platformOf(json) ?? []);
 }
 
 /** The one platform that archives and histories may be restricted to, as `os/architecture/variant`. */

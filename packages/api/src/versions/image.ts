@@ -6,8 +6,11 @@ import { zeroOf } from '../json/decode.ts';
 /** A row of `GET /images/json` as older clients know it. */
 export function imageSummaryFor(version: ApiVersion, image: ImageSummary): object {
   if (version >= 51) return image;
+  const { Descriptor, Manifests, ...rest } = image;
   return {
-    ...image,
+    ...rest,
+    ...(version >= 48 && Descriptor ? { Descriptor } : {}),
+    ...(version >= 47 && Manifests ? { Manifests } : {}),
     ...(version < 43 ? namesBefore43(image) : {}),
     ...(version < 44 ? { VirtualSize: image.Size } : {}),
     // Counted since API 1.51.
@@ -51,7 +54,9 @@ const until49 = {
 /** `GET /images/{name}/json` as older clients know it. */
 export function imageInspectFor(version: ApiVersion, image: ImageInspect): object {
   const Config = sorted({ ...(version < 50 ? until49 : current), ...image.Config });
-  const document = { ...image, RepoTags: image.RepoTags ?? [], RepoDigests: image.RepoDigests ?? [], Config };
+  const { Descriptor, ...rest } = image;
+  const described = version >= 48 && Descriptor ? { ...rest, Descriptor } : rest;
+  const document = { ...described, RepoTags: image.RepoTags ?? [], RepoDigests: image.RepoDigests ?? [], Config };
   if (version >= 45) return document;
   return {
     ...document,

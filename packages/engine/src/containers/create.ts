@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
-import { invalidParameter, isGantryError, notFound } from '@gantry/errors';
+import { invalidParameter, isGantryError } from '@gantry/errors';
 import type { StoredImage } from '@gantry/images';
 import { CleanupStack } from '@gantry/jobs';
-import { formatPlatform, parsePlatform, platformScore } from '@gantry/oci';
+import { parsePlatform } from '@gantry/oci';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
 import type { HostConfig } from '../documents/index.ts';
@@ -110,12 +110,8 @@ export function createContainer(
 /** The image of a request, for its platform where one was asked for: the client pulls the right one when it is told `notFound`. */
 function imageFor({ options }: EngineContext, { config, platform }: ContainerCreate): StoredImage {
   const wanted = platform === undefined ? undefined : parsePlatform(platform);
-  const image = options.images.get(config.Image);
-  if (wanted !== undefined && platformScore(wanted, image.config) === 0) {
-    throw notFound(
-      `image with reference ${config.Image} was found but its platform (${formatPlatform(image.config)}) does not match the specified platform (${formatPlatform(wanted)})`,
-    );
-  }
+  const image = options.images.get(config.Image, wanted);
+  options.images.noteUsed(image.id);
   return image;
 }
 

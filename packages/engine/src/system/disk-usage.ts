@@ -14,7 +14,7 @@ export async function diskUsage(context: EngineContext, types: ReadonlySet<strin
     : null;
   return {
     LayersSize: wants('image') ? images.layersSize() : 0,
-    Images: wants('image') ? listImages(context, { all: false, filters, sharedSize: true }) : null,
+    Images: wants('image') ? listImages(context, { all: false, filters, sharedSize: true, manifests: false }) : null,
     Containers: containers,
     Volumes: wants('volume') ? await volumeUsage(context) : null,
     BuildCache: wants('build-cache') ? [] : null,

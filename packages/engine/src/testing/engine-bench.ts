@@ -128,7 +128,10 @@ export class EngineBench implements AsyncDisposable {
         },
       }),
     );
-    if ((await this.#engine.images.list({ all: true, filters: new Map(), sharedSize: false })).length === 0) {
+    if (
+      (await this.#engine.images.list({ all: true, filters: new Map(), sharedSize: false, manifests: false }))
+        .length === 0
+    ) {
       await this.#import();
     }
     return this.#engine;

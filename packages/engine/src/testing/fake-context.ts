@@ -42,7 +42,11 @@ export function fakeImage(id: string, repoTags: string[], more: Partial<StoredIm
     repoTags,
     repoDigests: [],
     sizeBytes: 0,
+    target: undefined,
+    besideNames: [],
     lastTaggedAtMs: 0,
+    storedAtMs: 0,
+    lastUsedAtMs: 0,
     parentId: undefined,
     ...more,
   };
@@ -53,6 +57,8 @@ function fakeImages(images: StoredImage[]): ImageStore {
   return {
     list: () => images,
     layers: () => [],
+    manifests: () => ({ target: undefined, manifests: [] }),
+    noteUsed: () => {},
     get: (ref: string) => {
       const found = images.find(
         ({ id, repoTags, repoDigests }) =>
@@ -66,6 +72,7 @@ function fakeImages(images: StoredImage[]): ImageStore {
         const { repoTags, repoDigests } = image;
         images[i] = { ...image, repoTags: without(repoTags, name), repoDigests: without(repoDigests, name) };
       }
+      return [];
     },
     delete: async (id: string) => {
       images.splice(

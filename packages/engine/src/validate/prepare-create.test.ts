@@ -16,7 +16,11 @@ const image = (config: StoredImage['config']['config'] = {}): StoredImage => ({
   repoTags: [],
   repoDigests: [],
   sizeBytes: 0,
+  target: undefined,
+  besideNames: [],
   lastTaggedAtMs: 0,
+  storedAtMs: 0,
+  lastUsedAtMs: 0,
   parentId: undefined,
 });
 

@@ -2,14 +2,17 @@ import { invalidParameter } from '@gantry/errors';
 import {
   bestPlatform,
   type Descriptor,
-  hostPlatform,
+  formatPlatform,
+  type Index,
   isIndexType,
   isManifestType,
   MAX_CONFIG_BYTES,
   type Platform,
+  parseImageConfig,
   parseImageDocument,
   parseJson,
   parseReference,
+  platformScore,
   type Reference,
   withDefaultTag,
 } from '@gantry/oci';
@@ -21,17 +24,30 @@ export type ArchivedImage = {
   /** Bottom first. */
   readonly layers: readonly ArchiveMember[];
   readonly names: readonly Reference[];
-  /** The OCI or Docker manifest, when the archive has one. */
-  readonly manifest: { readonly digest: string; readonly mediaType: string; readonly bytes: Uint8Array } | undefined;
+  /** What the names stand for: an index, or the manifest; undefined in Docker's format. */
+  readonly target: string | undefined;
+  /** The OCI or Docker manifest, and the indexes above it, when the archive has them. */
+  readonly manifests: readonly ArchivedDocument[];
 };
+
+type ArchivedDocument = { readonly digest: string; readonly mediaType: string; readonly bytes: Uint8Array };
 
 const MAX_IMAGES = 1000;
 const MAX_DEPTH = 4;
 
-/** Reads what images an archive holds: Docker's manifest.json when it is there, else the OCI layout's index.json. */
-export function readArchiveIndex(contents: ArchiveContents, platform: Platform = hostPlatform()): ArchivedImage[] {
-  if (find(contents, 'manifest.json')) return readDockerManifest(contents);
-  if (find(contents, 'index.json')) return readLayout(contents, platform);
+/**
+ * Reads what images an archive holds: Docker's manifest.json when it is there, else the OCI layout's index.json, which
+ * goes first when it has indexes, since Docker's format knows one platform only.
+ * @param platforms only images of these; all that the archive has when it is empty
+ */
+export function readArchiveIndex(contents: ArchiveContents, platforms: readonly Platform[] = []): ArchivedImage[] {
+  const isLayout = find(contents, 'index.json') !== undefined && find(contents, 'oci-layout') !== undefined;
+  if (isLayout && (hasIndexes(contents) || !find(contents, 'manifest.json'))) return readLayout(contents, platforms);
+  if (find(contents, 'manifest.json')) {
+    const images = readDockerManifest(contents);
+    return images.length === 0 ? [] : fitting(images, platforms);
+  }
+  if (find(contents, 'index.json')) return readLayout(contents, platforms);
   if (find(contents, 'repositories')) {
     throw invalidParameter('the archive has the layout of docker save before version 1.10, which is not supported', {
       hint: 'load it with an old Docker and save it again',
@@ -87,7 +103,8 @@ function readDockerManifest(contents: ArchiveContents): ArchivedImage[] {
       config: must(contents, clean(config)),
       layers: paths.map(path => must(contents, clean(path))),
       names: names.map(name => withDefaultTag(parseReference(name))),
-      manifest: undefined,
+      target: undefined,
+      manifests: [],
     };
   });
 }
@@ -102,20 +119,57 @@ const clean = (path: string): string =>
 
 const blobName = (digest: string): string => `blobs/${digest.replace(':', '/')}`;
 
-function readLayout(contents: ArchiveContents, platform: Platform): ArchivedImage[] {
-  parseJson(document(contents, 'oci-layout'), MAX_CONFIG_BYTES, 'oci-layout');
+function topIndex(contents: ArchiveContents): Index {
   const top = parseImageDocument(document(contents, 'index.json'));
   if (top.kind !== 'index') throw invalidParameter('index.json is no index');
-  const images = new Map<string, { image: ArchivedImage; names: Reference[] }>();
-  for (const descriptor of top.index.manifests.slice(0, MAX_IMAGES)) {
-    const found = resolve(contents, descriptor, platform, 0);
-    if (!found) continue;
-    const known = images.get(found.digest) ?? { image: found.image, names: [] };
+  return top.index;
+}
+
+/** Whether an image of the layout is an index whose document is there. */
+function hasIndexes(contents: ArchiveContents): boolean {
+  return topIndex(contents).manifests.some(
+    ({ mediaType, digest }) => isIndexType(mediaType) && find(contents, blobName(digest))?.kind === 'document',
+  );
+}
+
+function readLayout(contents: ArchiveContents, platforms: readonly Platform[]): ArchivedImage[] {
+  parseJson(document(contents, 'oci-layout'), MAX_CONFIG_BYTES, 'oci-layout');
+  const images = new Map<string, { images: ArchivedImage[]; names: Reference[] }>();
+  for (const descriptor of topIndex(contents).manifests.slice(0, MAX_IMAGES)) {
+    const known = images.get(descriptor.digest) ?? { images: resolve(contents, descriptor, [], 0), names: [] };
     known.names.push(...namesOf(descriptor));
-    images.set(found.digest, known);
+    images.set(descriptor.digest, known);
   }
-  if (images.size === 0) throw invalidParameter(`the archive has no image for this platform`);
-  return [...images.values()].map(({ image, names }) => ({ ...image, names }));
+  const found = [...images.values()].flatMap(group =>
+    chosen(group.images, platforms).map(image => ({ ...image, names: group.names })),
+  );
+  return fitting(found, platforms);
+}
+
+/** @throws invalidParameter when none is left */
+function fitting(images: ArchivedImage[], platforms: readonly Platform[]): ArchivedImage[] {
+  const left =
+    platforms.length === 0
+      ? images
+      : images.filter(image => platforms.some(platform => platformScore(platform, configPlatform(image)) > 0));
+  if (left.length > 0) return left;
+  const wanted = platforms.map(formatPlatform).join(', ');
+  throw invalidParameter(
+    platforms.length === 0 ? 'the archive has no image' : `the archive has no image for the platform ${wanted}`,
+  );
+}
+
+/** Of the images under one name, the best for each platform that is asked for. */
+function chosen(images: readonly ArchivedImage[], platforms: readonly Platform[]): readonly ArchivedImage[] {
+  if (platforms.length === 0) return images;
+  const picked = platforms.map(platform => bestPlatform(platform, images, configPlatform));
+  return [...new Set(picked)].filter(image => image !== undefined);
+}
+
+function configPlatform({ config }: ArchivedImage): Platform {
+  if (config.kind !== 'document') throw invalidParameter('invalid archive: an image configuration is no JSON document');
+  const { os, architecture, variant } = parseImageConfig(Buffer.from(config.bytes));
+  return { os: os || 'linux', architecture, ...(typeof variant === 'string' ? { variant } : {}) };
 }
 
 /** The names that an index entry carries: containerd's full one, else the specification's, which may be only a tag. */
@@ -125,45 +179,45 @@ function namesOf({ annotations }: Descriptor): Reference[] {
   return [withDefaultTag(parseReference(full))];
 }
 
+/** The images below an entry of the layout: of an index each one whose blobs are all in the archive. */
 function resolve(
   contents: ArchiveContents,
   descriptor: Descriptor,
-  platform: Platform,
+  above: readonly ArchivedDocument[],
   depth: number,
-): { digest: string; image: ArchivedImage } | undefined {
-  if (!isIndexType(descriptor.mediaType) && !isManifestType(descriptor.mediaType)) return undefined;
+): ArchivedImage[] {
+  if (!isIndexType(descriptor.mediaType) && !isManifestType(descriptor.mediaType)) return [];
   const member = find(contents, blobName(descriptor.digest));
   // An index may name platforms whose blobs were left out of the archive.
-  if (member?.kind !== 'document') return undefined;
+  if (member?.kind !== 'document') return [];
   if (member.digest !== descriptor.digest) throw wrongDigest(descriptor.digest, member.digest);
   const bytes = Buffer.from(member.bytes);
   const read = parseImageDocument(bytes, descriptor.mediaType);
   if (read.kind === 'index') {
     if (depth >= MAX_DEPTH) throw invalidParameter('the archive has indexes that name each other');
-    const fitting = bestPlatform(
-      platform,
-      read.index.manifests.filter(entry => entry.platform),
-      entry => entry.platform,
-    );
-    const [first] = read.index.manifests;
-    const chosen = fitting ?? (read.index.manifests.length === 1 ? first : undefined);
-    return chosen && resolve(contents, chosen, platform, depth + 1);
+    const path = [...above, { digest: descriptor.digest, mediaType: read.index.mediaType, bytes }];
+    return read.index.manifests
+      .filter(entry => entry.platform?.os !== 'unknown')
+      .flatMap(entry => resolve(contents, entry, path, depth + 1));
   }
   const { config, layers, mediaType } = read.manifest;
+  const isWhole = [config, ...layers].every(({ digest }) => find(contents, blobName(digest)) !== undefined);
+  if (!isWhole && above.length > 0) return [];
   const blob = ({ digest }: Descriptor): ArchiveMember => {
     const found = must(contents, blobName(digest));
     if (found.digest !== digest) throw wrongDigest(digest, found.digest);
     return found;
   };
-  return {
-    digest: descriptor.digest,
-    image: {
+  const manifest = { digest: descriptor.digest, mediaType, bytes };
+  return [
+    {
       config: blob(config),
       layers: layers.map(blob),
       names: [],
-      manifest: { digest: descriptor.digest, mediaType, bytes },
+      target: above[0]?.digest ?? descriptor.digest,
+      manifests: [...above, manifest],
     },
-  };
+  ];
 }
 
 function wrongDigest(expected: string, found: string): Error {

@@ -1,4 +1,14 @@
-import { digestOf, familiarName, formatReference, MediaType, parseReference, type Reference } from '@gantry/oci';
+import {
+  type Descriptor,
+  digestOf,
+  familiarName,
+  formatReference,
+  MediaType,
+  type Platform,
+  parseImageConfig,
+  parseReference,
+  type Reference,
+} from '@gantry/oci';
 import type { SaveMember } from '../worker/save-task.ts';
 
 /** A layer that goes into an archive: its bytes, or where it can be rebuilt from. */
@@ -15,6 +25,8 @@ export type LayoutImage = {
   readonly names: readonly string[];
   /** Bottom first. */
   readonly layers: readonly LayoutLayer[];
+  /** Images of other platforms that have the same names: an index is written over all of them. */
+  readonly beside?: readonly Omit<LayoutImage, 'names' | 'beside'>[];
 };
 
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
@@ -31,30 +43,37 @@ export function imageArchive(images: readonly LayoutImage[]): SaveMember[] {
   const manifests: unknown[] = [];
   const dockerManifest: unknown[] = [];
   const repositories: Record<string, Record<string, string>> = {};
-  for (const { configBytes, created, names, layers } of images) {
+  const addImage = ({ configBytes, created, layers }: Omit<LayoutImage, 'names'>): Descriptor => {
     for (const layer of layers) {
       const name = blobName(layer.diffId);
       if ('bytes' in layer) blobs.set(name, { kind: 'bytes', name, mtime: created, bytes: layer.bytes });
       else blobs.set(name, { kind: 'layer', name, mtime: created, ...layer });
     }
-    const descriptors = layers.map(layer => ({
-      mediaType: MediaType.ociLayer,
-      digest: layer.diffId,
-      size: sizeOf(layer),
-    }));
     const config = digestOf(configBytes);
     blobs.set(blobName(config), { kind: 'bytes', name: blobName(config), mtime: created, bytes: configBytes });
     const manifest = json({
       schemaVersion: 2,
       mediaType: MediaType.ociManifest,
       config: { mediaType: MediaType.ociConfig, digest: config, size: configBytes.byteLength },
-      layers: descriptors,
+      layers: descriptorsOf(layers),
     });
-    const digest = digestOf(manifest);
-    blobs.set(blobName(digest), { kind: 'bytes', name: blobName(digest), mtime: created, bytes: manifest });
+    return addDocument(MediaType.ociManifest, manifest, created);
+  };
+  const addDocument = (mediaType: string, bytes: Buffer, mtime: number): Descriptor => {
+    const digest = digestOf(bytes);
+    blobs.set(blobName(digest), { kind: 'bytes', name: blobName(digest), mtime, bytes });
+    return { mediaType, digest, size: bytes.length };
+  };
+  for (const image of images) {
+    const { configBytes, created, names, layers, beside = [] } = image;
+    let descriptor = addImage(image);
+    if (beside.length > 0) {
+      const platforms = [image, ...beside].map(each => ({ ...addImage(each), platform: platformIn(each.configBytes) }));
+      const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: platforms };
+      descriptor = addDocument(MediaType.ociIndex, json(index), created);
+    }
     const references = names.map(name => parseReference(name));
     for (const reference of references.length === 0 ? [undefined] : references) {
-      const descriptor = { mediaType: MediaType.ociManifest, digest, size: manifest.length };
       manifests.push(reference === undefined ? descriptor : { ...descriptor, annotations: annotationsOf(reference) });
     }
     for (const reference of references) {
@@ -63,11 +82,12 @@ export function imageArchive(images: readonly LayoutImage[]): SaveMember[] {
       tags[reference.tag ?? 'latest'] = (layers.at(-1)?.diffId ?? '').slice('sha256:'.length);
       repositories[name] = tags;
     }
+    // Docker's format knows no platforms: what reads it gets the first.
     dockerManifest.push({
-      Config: blobName(config),
+      Config: blobName(digestOf(configBytes)),
       RepoTags: references.length === 0 ? null : references.map(ref => `${familiarName(ref)}:${ref.tag ?? 'latest'}`),
       Layers: layers.map(layer => blobName(layer.diffId)),
-      LayerSources: Object.fromEntries(descriptors.map(descriptor => [descriptor.digest, descriptor])),
+      LayerSources: Object.fromEntries(descriptorsOf(layers).map(layer => [layer.digest, layer])),
     });
   }
   const mtime = 0;
@@ -90,4 +110,12 @@ function annotationsOf(reference: Reference): Record<string, string> {
     'io.containerd.image.name': formatReference(reference),
     'org.opencontainers.image.ref.name': reference.tag ?? 'latest',
   };
+}
+
+const descriptorsOf = (layers: readonly LayoutLayer[]): Descriptor[] =>
+  layers.map(layer => ({ mediaType: MediaType.ociLayer, digest: layer.diffId, size: sizeOf(layer) }));
+
+function platformIn(configBytes: Uint8Array): Platform {
+  const { os, architecture, variant } = parseImageConfig(configBytes);
+  return { architecture, os: os || 'linux', ...(typeof variant === 'string' && variant !== '' ? { variant } : {}) };
 }

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { invalidParameter } from '@gantry/errors';
-import { familiarReference, formatReference, parseImageConfig } from '@gantry/oci';
+import { familiarReference, formatReference, type Platform, parseImageConfig } from '@gantry/oci';
 import type { TransferProgress } from '../face.ts';
 import type { ImageRepository } from '../store/image-repository.ts';
 import type { StagedLayer, WantedLayer } from '../store/layer-store.ts';
@@ -16,6 +16,7 @@ import { freeBytes } from './import.ts';
 export async function loadImages(
   images: ImageRepository,
   archive: Readable,
+  { platforms }: { readonly platforms: readonly Platform[] },
   progress: TransferProgress,
   signal: AbortSignal,
   also?: () => void,
@@ -30,11 +31,17 @@ export async function loadImages(
     const knownLayers = driver.form === 'difference' ? layers.map(layer => layer.diffId) : [];
     const task = { kind: 'archive', directory, form: driver.form, limits, knownLayers } as const;
     const contents = await workers.run(task, { input: archive, signal });
-    const found = readArchiveIndex(contents);
+    const found = readArchiveIndex(contents, platforms);
     const ids: string[] = [];
+    const said = new Set<string>();
+    // The platforms of one name are one image for who reads along.
+    const tell: TransferProgress = message => {
+      if (message.stream === undefined || !said.has(message.stream)) progress(message);
+      if (message.stream !== undefined) said.add(message.stream);
+    };
     for (const [i, image] of found.entries()) {
       signal.throwIfAborted();
-      const id = await loadOne(images, image, progress, signal, i === found.length - 1 ? also : undefined);
+      const id = await loadOne(images, image, tell, signal, i === found.length - 1 ? also : undefined);
       ids.push(id);
     }
     return ids;
@@ -69,17 +76,17 @@ async function loadOne(
       if (ready) staged.push(ready);
     }
     const before = image.names.map(name => images.database.name(formatReference(name))?.imageId);
-    const { manifest } = image;
     const stored = await images.commit({
       configBytes,
       staged,
       names: image.names,
-      manifests: manifest ? [manifest] : [],
+      target: image.target,
+      manifests: image.manifests,
       also,
     });
     for (const [i, name] of image.names.entries()) {
       const old = before[i];
-      if (old !== undefined && old !== stored.id) {
+      if (old !== undefined && old !== stored.id && !images.platformIds(name).includes(old)) {
         const familiar = familiarReference(name);
         progress({
           stream: `The image ${familiar} already exists, renaming the old one with ID ${old} to empty string\n`,

@@ -22,7 +22,7 @@ for (let round = Math.floor(Math.random() * 3); ; round++) {
     await store.delete(id, { noPrune: false });
     writeSync(1, `-${id}\n`);
   } else {
-    await store.load(Readable.from([archive]), () => {}, signal);
+    await store.load(Readable.from([archive]), { platforms: [] }, () => {}, signal);
     writeSync(1, `+${id}\n`);
     await store.createContainerLayer(`c${round}`, id, { volatile: round % 2 === 0 });
     await store.removeContainerLayer(`c${round}`);

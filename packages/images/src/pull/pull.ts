@@ -24,7 +24,7 @@ import {
 } from '@gantry/oci';
 import type { StoredImage, TransferProgress } from '../face.ts';
 import type { ManifestRow } from '../store/database.ts';
-import type { ImageRepository } from '../store/image-repository.ts';
+import { type ImageRepository, platformOf } from '../store/image-repository.ts';
 import { readCredentials } from './authorization.ts';
 import { endpointsOf, type RegistryOptions, withCertificates } from './endpoints.ts';
 import { ConnectionError } from './http.ts';
@@ -84,7 +84,7 @@ async function pullFrom(
   signal: AbortSignal,
 ): Promise<StoredImage> {
   const { images } = context;
-  const before = images.database.name(formatReference(reference))?.imageId;
+  const before = images.platformIds(reference);
   const which = reference.digest ?? reference.tag ?? 'latest';
   const top =
     (await unchanged(images, client, reference, platform, before, signal)) ?? (await client.manifest(which, signal));
@@ -97,7 +97,7 @@ async function pullFrom(
   const { digest } = top;
   progress({ status: `Digest: ${digest}` });
   const name = familiarReference(reference);
-  const isNew = before !== image.id;
+  const isNew = !before.includes(image.id);
   progress({ status: `Status: ${isNew ? 'Downloaded newer image for' : 'Image is up to date for'} ${name}` });
   const { os, architecture, variant } = image.config;
   const own: Platform = { os: os || 'linux', architecture, ...(variant === undefined ? {} : { variant }) };
@@ -119,18 +119,19 @@ async function unchanged(
   client: RegistryClient,
   reference: Reference,
   platform: Platform,
-  imageId: string | undefined,
+  imageIds: readonly string[],
   signal: AbortSignal,
 ): Promise<{ image: StoredImage; digest: Digest } | undefined> {
-  if (imageId === undefined) return undefined;
+  if (imageIds.length === 0) return undefined;
   const digest = reference.digest ?? (await client.resolve(reference.tag ?? 'latest', signal));
   if (digest === undefined) return undefined;
-  const isSame = images.database.name(formatReference(withDigest(reference, digest)))?.imageId === imageId;
-  if (!isSame) return undefined;
-  const image = images.byId(imageId);
-  const { os, architecture, variant } = image.config;
-  const own: Platform = { os: os || 'linux', architecture, ...(variant === undefined ? {} : { variant }) };
-  return platformScore(platform, own) > 0 ? { image, digest } : undefined;
+  const same = images.platformIds(withDigest(reference, digest)).filter(id => imageIds.includes(id));
+  const image = bestPlatform(
+    platform,
+    same.map(id => images.byId(id)),
+    platformOf,
+  );
+  return image && { image, digest };
 }
 
 async function fetchImage(
@@ -166,6 +167,7 @@ async function fetchImage(
       configBytes,
       staged,
       names,
+      target: top.digest,
       manifests,
       blobs: blobsOf(reference, manifest, config.rootfs.diff_ids),
     }),

@@ -99,6 +99,17 @@ export class PushClient {
     await this.#expect(url, { method: 'PUT', headers, body: bytes }, [201]);
   }
 
+  /** Tells whether the repository has a manifest or an index. */
+  async hasManifest(digest: Digest, mediaType: string): Promise<boolean> {
+    const answer = await this.#ask(this.#url(`manifests/${digest}`), {
+      method: 'HEAD',
+      headers: { Accept: mediaType },
+    });
+    answer.resume();
+    return answer.statusCode === 200;
+  }
+
+  /** Uploads a manifest or an index under a tag, or under its digest. */
   async putManifest({ mediaType, bytes }: ManifestDocument, tag: string): Promise<void> {
     const headers = { 'Content-Type': mediaType, 'Content-Length': String(bytes.length) };
     await this.#expect(this.#url(`manifests/${tag}`), { method: 'PUT', headers, body: bytes }, [201]);

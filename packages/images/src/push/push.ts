@@ -1,5 +1,6 @@
 import { isGantryError, messageOf, notFound, systemError } from '@gantry/errors';
 import {
+  bestPlatform,
   type Descriptor,
   type Digest,
   digestOf,
@@ -7,9 +8,11 @@ import {
   familiarReference,
   formatPlatform,
   formatReference,
+  isIndexType,
+  MediaType,
+  parseImageDocument,
   parsePlatform,
   parseReference,
-  platformScore,
   type Reference,
   repositoryOf,
   withDigest,
@@ -21,8 +24,8 @@ import { endpointsOf, type RegistryOptions, withCertificates } from '../pull/end
 import { ConnectionError } from '../pull/http.ts';
 import { LayerReport } from '../pull/layer-report.ts';
 import { RegistrySession } from '../pull/registry-session.ts';
-import type { BlobRow, ImageLayerRow } from '../store/database.ts';
-import type { ImageRepository } from '../store/image-repository.ts';
+import type { BlobRow, ImageLayerRow, NameRow } from '../store/database.ts';
+import { type ImageRepository, platformOf } from '../store/image-repository.ts';
 import { PushClient } from './push-client.ts';
 import { findLayer, type LayerPush, sendLayer } from './push-layer.ts';
 import { knownManifest, type ManifestDocument, writeManifest } from './push-manifest.ts';
@@ -51,21 +54,24 @@ export async function pushImages(
   progress({ status: `The push refers to repository [${repositoryOf(reference)}]` });
   if (reference.digest !== undefined) throw systemError('cannot push a digest reference');
   const tags = tagsOf(images, reference);
-  const layers = tags.flatMap(({ image }) => images.database.imageLayers(image.id));
+  const all = tags.flatMap(({ row }) => images.platformsOf(row));
+  const layers = all.flatMap(image => images.database.imageLayers(image.id));
+  for (const { id } of all) images.noteUsed(id);
   using _ = images.layers.pin(layers.map(layer => layer.key));
   using session = await openSession(context, reference, layers, options.authorization, signal);
   const client = new PushClient(session, reference, signal);
   try {
-    for (const { tag, image } of tags) {
-      checkPlatform(image, tag, options.platform);
-      await pushTag(context, client, tag, image, progress, signal);
+    for (const { tag, row } of tags) {
+      const push: TagPush = { context, client, tag, row, progress, signal };
+      if (options.platform !== undefined) await pushImage(push, imageFor(images, row, tag, options.platform));
+      else await pushTag(push);
     }
   } catch (error) {
     throw pushError(session.endpoint.url, error);
   }
 }
 
-function tagsOf(images: ImageRepository, reference: Reference): { tag: Reference; image: StoredImage }[] {
+function tagsOf(images: ImageRepository, reference: Reference): { tag: Reference; row: NameRow }[] {
   const prefix = `${repositoryOf(reference)}:`;
   const names = images.database.names().filter(({ name, kind }) => kind === 'tag' && name.startsWith(prefix));
   if (names.length === 0) {
@@ -77,10 +83,7 @@ function tagsOf(images: ImageRepository, reference: Reference): { tag: Reference
   const wanted = reference.tag === undefined ? undefined : formatReference(reference);
   const chosen = names.filter(({ name }) => wanted === undefined || name === wanted);
   if (chosen.length === 0) throw notFound(`tag does not exist: ${familiarReference(reference)}`);
-  return chosen.map(({ name, imageId }) => ({
-    tag: withTag(reference, name.slice(prefix.length)),
-    image: images.byId(imageId),
-  }));
+  return chosen.map(row => ({ tag: withTag(reference, row.name.slice(prefix.length)), row }));
 }
 
 /** Opens the first endpoint of the registry that answers. */
@@ -127,25 +130,111 @@ function pushError(endpoint: URL, error: unknown): unknown {
   return systemError(bare, { cause: error, hint: `log in to ${endpoint.host} first` });
 }
 
-function checkPlatform(image: StoredImage, tag: Reference, wanted: string | undefined): void {
-  if (wanted === undefined) return;
-  const { os, architecture, variant } = image.config;
-  const own = { os: os || 'linux', architecture, ...(variant === undefined ? {} : { variant }) };
+/** One tag that is pushed. */
+type TagPush = {
+  readonly context: PushContext;
+  readonly client: PushClient;
+  readonly tag: Reference;
+  readonly row: NameRow;
+  readonly progress: TransferProgress;
+  readonly signal: AbortSignal;
+};
+
+function imageFor(images: ImageRepository, row: NameRow, tag: Reference, wanted: string): StoredImage {
   const platform = parsePlatform(wanted);
-  if (platformScore(platform, own) > 0) return;
+  const all = images.platformsOf(row);
+  const found = bestPlatform(platform, all, platformOf);
+  if (found) return found;
+  const has = all.map(image => formatPlatform(platformOf(image))).join(', ');
   throw notFound(
-    `image with reference ${familiarReference(tag)} was found but its platform (${formatPlatform(own)}) does not match the specified platform (${formatPlatform(platform)})`,
+    `image with reference ${familiarReference(tag)} was found but its platform (${has}) does not match the specified platform (${formatPlatform(platform)})`,
   );
 }
 
-async function pushTag(
-  context: PushContext,
-  client: PushClient,
-  reference: Reference,
+/**
+ * Pushes all that is here of a tag. An index goes out as it came when the repository ends up with each of its entries;
+ * else, as in dockerd, a single platform goes as its manifest, and several go under a new index.
+ */
+async function pushTag(push: TagPush): Promise<void> {
+  const { context, client, tag, row, progress } = push;
+  const { images } = context;
+  const index = row.target === undefined ? undefined : knownIndex(images, row);
+  if (!index) {
+    await pushImage(push, images.byId(row.imageId));
+    return;
+  }
+  const pushed = new Map<string, Descriptor>();
+  for (const image of images.platformsOf(row)) {
+    const manifest = await pushManifest(push, image, undefined);
+    const { mediaType, digest, bytes } = manifest;
+    pushed.set(digest, { mediaType, digest, size: bytes.length, platform: platformOf(image) });
+  }
+  const others = index.manifests.filter(({ digest }) => !pushed.has(digest));
+  const isThere = await Promise.all(others.map(({ digest, mediaType }) => client.hasManifest(digest, mediaType)));
+  const isWhole = isThere.every(Boolean) && [...pushed.keys()].every(digest => index.has(digest));
+  const [single, ...more] = pushed.values();
+  if (!isWhole && single && more.length === 0) {
+    // The same manifest once more, under the tag.
+    await pushImage(push, images.byId(row.imageId));
+    const originalIndex = {
+      mediaType: index.document.mediaType,
+      digest: index.document.digest,
+      size: index.document.bytes.length,
+    };
+    progress({ aux: { manifestPushedInsteadOfIndex: true, originalIndex, selectedManifest: single } });
+    return;
+  }
+  const document = isWhole ? index.document : newIndex([...pushed.values()]);
+  await client.putManifest(document, tag.tag ?? 'latest');
+  for (const image of images.platformsOf(row)) {
+    await images.notePushed(image.id, withDigest(tag, document.digest), document, []);
+  }
+  sayPushed(push, document);
+}
+
+type KnownIndex = {
+  readonly document: ManifestDocument;
+  readonly manifests: readonly Descriptor[];
+  has(digest: string): boolean;
+};
+
+/** The index that a name stands for. */
+function knownIndex(images: ImageRepository, { target = '', imageId }: NameRow): KnownIndex | undefined {
+  const row = images.database.manifestsOf(imageId).find(({ digest }) => digest === target);
+  if (!row || !isIndexType(row.mediaType)) return undefined;
+  const bytes = images.blobs.read(target);
+  const read = parseImageDocument(bytes, row.mediaType);
+  if (read.kind !== 'index') return undefined;
+  const { manifests, mediaType } = read.index;
+  return {
+    document: { mediaType, digest: target, bytes },
+    manifests,
+    has: digest => manifests.some(manifest => manifest.digest === digest),
+  };
+}
+
+function newIndex(manifests: readonly Descriptor[]): ManifestDocument {
+  const isDocker = manifests.every(({ mediaType }) => mediaType === MediaType.dockerManifest);
+  const mediaType = isDocker ? MediaType.dockerList : MediaType.ociIndex;
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }, undefined, 2));
+  return { mediaType, digest: digestOf(bytes), bytes };
+}
+
+function sayPushed({ tag, progress }: TagPush, { digest, bytes }: ManifestDocument): void {
+  progress({ status: `${tag.tag}: digest: ${digest} size: ${bytes.length}` });
+  progress({ progressDetail: {}, aux: { Tag: tag.tag, Digest: digest, Size: bytes.length } });
+}
+
+async function pushImage(push: TagPush, image: StoredImage): Promise<void> {
+  sayPushed(push, await pushManifest(push, image, push.tag.tag ?? 'latest'));
+}
+
+/** Pushes one image, under a tag or, as a part of an index, under its digest alone. */
+async function pushManifest(
+  { context, client, tag: reference, progress, signal }: TagPush,
   image: StoredImage,
-  progress: TransferProgress,
-  signal: AbortSignal,
-): Promise<void> {
+  tag: string | undefined,
+): Promise<ManifestDocument> {
   const { images } = context;
   const layers = images.database.imageLayers(image.id);
   const known = knownManifest(images, image.id);
@@ -154,7 +243,7 @@ async function pushTag(
   await client.putBlob(configDigest, image.configBytes);
   const isKnown = known?.manifest.layers.every(({ digest }, i) => digest === descriptors[i]?.digest) ?? false;
   const manifest = known && isKnown ? known : newManifest(image, descriptors);
-  await client.putManifest(manifest, reference.tag ?? 'latest');
+  await client.putManifest(manifest, tag ?? manifest.digest);
   const repository = repositoryOf(reference);
   const blobs: BlobRow[] = descriptors.map(({ digest, mediaType, size }, i) => ({
     diffId: layers[i]?.diffId ?? '',
@@ -163,10 +252,9 @@ async function pushTag(
     sizeBytes: size,
     repository,
   }));
-  await images.notePushed(image.id, withDigest(reference, manifest.digest), manifest, blobs);
-  const { digest, bytes } = manifest;
-  progress({ status: `${reference.tag}: digest: ${digest} size: ${bytes.length}` });
-  progress({ progressDetail: {}, aux: { Tag: reference.tag, Digest: digest, Size: bytes.length } });
+  const name = tag === undefined ? undefined : withDigest(reference, manifest.digest);
+  await images.notePushed(image.id, name, manifest, blobs);
+  return manifest;
 }
 
 function newManifest(image: StoredImage, layers: readonly Descriptor[]): ManifestDocument {

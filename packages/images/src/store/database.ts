@@ -6,9 +6,18 @@ export type ImageRow = {
   readonly parentId: string | undefined;
   readonly sizeBytes: number;
   readonly lastTaggedAtMs: number;
+  readonly storedAtMs: number;
+  /** 0 for never. */
+  readonly lastUsedAtMs: number;
 };
 
-export type NameRow = { readonly name: string; readonly kind: 'tag' | 'digest'; readonly imageId: string };
+export type NameRow = {
+  readonly name: string;
+  readonly kind: 'tag' | 'digest';
+  readonly imageId: string;
+  /** Digest of the index or manifest that the name was pulled or loaded as. */
+  readonly target: string | undefined;
+};
 
 export type LayerRow = {
   /** What makes the layer what it is: its diff id, or its chain id where a layer holds the ones below too. */
@@ -53,9 +62,9 @@ export class ImageDatabase {
     return row === undefined ? undefined : text(row.driver);
   }
 
-  /** Runs `write` durably. */
-  async write(write: () => void): Promise<void> {
-    await this.#store.write(write);
+  /** Runs `write`, durably unless it is said not to matter. */
+  async write(write: () => void, options: { readonly durable: boolean } = { durable: true }): Promise<void> {
+    await this.#store.write(write, options);
   }
 
   #all(sql: string, ...values: (string | number | null)[]): Row[] {
@@ -101,6 +110,13 @@ export class ImageDatabase {
       .run(nowMs, this.#driver, id);
   }
 
+  /** Notes that an image was used; one row a write, whoever asks. */
+  setUsedAt(id: string, nowMs: number): void {
+    this.#store
+      .statement('UPDATE images SET last_used_at_ms = ? WHERE driver = ? AND id = ?')
+      .run(nowMs, this.#driver, id);
+  }
+
   deleteImage(id: string): void {
     this.#run('DELETE FROM images WHERE driver = ? AND id = ?', id);
   }
@@ -118,10 +134,36 @@ export class ImageDatabase {
     return this.#all('SELECT * FROM image_names WHERE driver = ? AND image_id = ? ORDER BY name', imageId).map(nameRow);
   }
 
-  putName({ name, kind, imageId }: NameRow): void {
-    const sql = `INSERT INTO image_names (driver, name, kind, image_id) VALUES (?, ?, ?, ?)
-      ON CONFLICT (driver, name) DO UPDATE SET image_id = excluded.image_id`;
-    this.#run(sql, name, kind, imageId);
+  putName({ name, kind, imageId, target }: NameRow): void {
+    const sql = `INSERT INTO image_names (driver, name, kind, image_id, target) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (driver, name) DO UPDATE SET image_id = excluded.image_id, target = excluded.target`;
+    this.#run(sql, name, kind, imageId, target ?? null);
+  }
+
+  /** Images of other platforms that a name has beside its first. */
+  platformsOf(name: string): string[] {
+    const sql = 'SELECT image_id FROM name_platforms WHERE driver = ? AND name = ? ORDER BY image_id';
+    return this.#all(sql, name).map(row => text(row.image_id));
+  }
+
+  setPlatforms(name: string, imageIds: readonly string[]): void {
+    this.#run('DELETE FROM name_platforms WHERE driver = ? AND name = ?', name);
+    for (const id of imageIds)
+      this.#run('INSERT INTO name_platforms (driver, name, image_id) VALUES (?, ?, ?)', name, id);
+  }
+
+  /** Names that have an image as another platform than their first. */
+  namesBeside(imageId: string): NameRow[] {
+    const sql = `SELECT n.* FROM name_platforms p JOIN image_names n ON n.driver = p.driver AND n.name = p.name
+      WHERE p.driver = ? AND p.image_id = ? ORDER BY n.name`;
+    return this.#all(sql, imageId).map(nameRow);
+  }
+
+  /** Whether a name, as its first or another platform, or a child image stands on an image. */
+  isHeld(imageId: string): boolean {
+    return (
+      this.namesOf(imageId).length > 0 || this.namesBeside(imageId).length > 0 || this.children(imageId).length > 0
+    );
   }
 
   deleteName(name: string): void {
@@ -180,6 +222,12 @@ export class ImageDatabase {
   manifestsOf(imageId: string): ManifestRow[] {
     const sql = 'SELECT digest, media_type FROM image_manifests WHERE driver = ? AND image_id = ?';
     return this.#all(sql, imageId).map(row => ({ digest: text(row.digest), mediaType: text(row.media_type) }));
+  }
+
+  /** The image that a manifest belongs to; an index belongs to several. */
+  imagesOfManifest(digest: string): string[] {
+    const sql = 'SELECT image_id FROM image_manifests WHERE driver = ? AND digest = ?';
+    return this.#all(sql, digest).map(row => text(row.image_id));
   }
 
   /** Every document that an image needs: configurations and manifests. */
@@ -242,11 +290,18 @@ function imageRow(row: Row): ImageRow {
     parentId: row.parent_id === null ? undefined : text(row.parent_id),
     sizeBytes: number(row.size_bytes),
     lastTaggedAtMs: number(row.last_tagged_at_ms),
+    storedAtMs: number(row.stored_at_ms),
+    lastUsedAtMs: number(row.last_used_at_ms),
   };
 }
 
 function nameRow(row: Row): NameRow {
-  return { name: text(row.name), kind: row.kind === 'digest' ? 'digest' : 'tag', imageId: text(row.image_id) };
+  return {
+    name: text(row.name),
+    kind: row.kind === 'digest' ? 'digest' : 'tag',
+    imageId: text(row.image_id),
+    target: row.target === null ? undefined : text(row.target),
+  };
 }
 
 function layerRow(row: Row): LayerRow {

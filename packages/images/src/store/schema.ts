@@ -76,5 +76,21 @@ export const IMAGES: Migration = {
       PRIMARY KEY (driver, archive)
     ) STRICT, WITHOUT ROWID;
     `,
+    // What a name stands for beyond one image: the index that it was pulled or loaded as, and that index's other platforms.
+    `
+    ALTER TABLE image_names ADD COLUMN target TEXT;
+    CREATE TABLE name_platforms (
+      driver TEXT NOT NULL,
+      name TEXT NOT NULL,
+      image_id TEXT NOT NULL,
+      PRIMARY KEY (driver, name, image_id),
+      FOREIGN KEY (driver, name) REFERENCES image_names (driver, name) ON DELETE CASCADE,
+      FOREIGN KEY (driver, image_id) REFERENCES images (driver, id) ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX name_platforms_by_image ON name_platforms (driver, image_id);
+
+    CREATE INDEX image_manifests_by_digest ON image_manifests (driver, digest);
+    ALTER TABLE images ADD COLUMN last_used_at_ms INTEGER NOT NULL DEFAULT 0;
+    `,
   ],
 };
