@@ -14,12 +14,29 @@
 #define INLINE_ANSWER 49152
 #define MAX_ANSWER (8 << 20)
 
+// Helpers that wait for the next plan; more end when they have nothing to do.
+#define IDLE_HELPERS 2
+// So long after the last request the next shim is forked in advance: when nobody waits for the processor.
+#define SPARE_DELAY_MS 5
+
 static int control_fd, children_fd;
+
+// A process for host plans, one plan after the other: whatever it waits for, nobody else does.
+struct helper {
+  pid_t pid;
+  // Plans go out by this, a byte comes back when the helper is idle again.
+  int socket;
+  bool busy;
+  uint32_t request;
+};
+static struct helper helpers[MAX_RUNS];
+static uint32_t running;
+
+// The next shim, forked before it is needed: a container starts by a message to it.
 static struct {
   pid_t pid;
-  uint32_t request;
-} runs[MAX_RUNS];
-static uint32_t running;
+  int socket;
+} spare = {.socket = -1};
 
 static void answer_run(uint32_t request, const struct failure *failure, const uint8_t *data, size_t size) {
   uint8_t body[sizeof *failure + 4 + INLINE_ANSWER];
@@ -53,21 +70,53 @@ static int keep_answer(void *context, uint32_t index, const uint8_t *data, size_
   return 0;
 }
 
-// A host plan, in a process of its own: whatever it waits for, nobody else does.
-static void run_main(uint32_t request_id, int *fds, uint32_t count) __attribute__((noreturn));
-static void run_main(uint32_t request_id, int *fds, uint32_t count) {
+// Whether a helper is after this plan what it was before: some steps change the process itself.
+static bool leaves_no_trace(const struct section *section) {
+  struct cursor in = section->steps;
+  for (uint32_t i = 0; i < section->count; i++) {
+    struct step step;
+    if (take_step(&in, &step)) return false;
+    switch (step.op) {
+    case OP_OPEN:
+    case OP_CLOSE:
+    case OP_MKDIR_ALL:
+    case OP_MKDIR:
+    case OP_TOUCH:
+    case OP_SYMLINK:
+    case OP_MKNOD:
+    case OP_CHOWN:
+    case OP_CHMOD:
+    case OP_UNLINK:
+    case OP_RMDIR:
+    case OP_MOUNT:
+    case OP_FS_MOUNT:
+    case OP_OPEN_TREE:
+    case OP_MOUNT_SETATTR:
+    case OP_MOVE_MOUNT:
+    case OP_UMOUNT:
+    case OP_NETLINK: break;
+    default: return false;
+    }
+  }
+  return true;
+}
+
+// Runs one host plan and answers the daemon. Returns whether this process may run another.
+static bool run_plan(uint32_t request_id, int *fds, uint32_t count) {
+  static struct answer answer;
   struct failure failure = {.where = WHERE_PREPARE, .index = UINT32_MAX};
-  struct request request;
+  struct request request = {0};
   struct executor executor;
-  struct answer answer = {0};
-  prctl(PR_SET_NAME, "gantry-helper", 0, 0, 0);
+  bool again = false;
+  answer.size = 0;
+  executor_init(&executor);
   int error = count > 0 ? map_request(fds[0], &request) : -EBADMSG;
   if (!error && (request.kind != REQUEST_RUN || count != 1 + request.slot_count)) error = -EBADMSG;
   if (!error) {
-    executor_init(&executor);
     executor.answer = keep_answer;
     executor.context = &answer;
-    for (uint32_t i = 0; i < request.slot_count; i++) executor.slots[i] = fds[1 + i];
+    for (uint32_t i = 0; i < request.slot_count; i++) executor.slots[i] = take_fd(&fds[1 + i]);
+    again = leaves_no_trace(&request.prepare);
     error = run_section(&executor, &request.prepare, &failure.index);
   }
   failure.error = (uint32_t)-error;
@@ -76,7 +125,35 @@ static void run_main(uint32_t request_id, int *fds, uint32_t count) {
     answer.size = 0;
   }
   answer_run(request_id, &failure, answer.data, answer.size);
+  if (!again) return false;
+  // After the answer: to close a netlink socket or the last reference to a mount may take the kernel a while.
+  executor_close(&executor);
+  unmap_request(&request);
+  for (uint32_t i = 0; i < count; i++) close_fd(&fds[i]);
+  if (answer.capacity > INLINE_ANSWER) {
+    free(answer.data);
+    answer = (struct answer){0};
+  }
+  return true;
+}
+
+static void helper_main(int socket, uint32_t request_id, int *fds, uint32_t count) __attribute__((noreturn));
+static void helper_main(int socket, uint32_t request_id, int *fds, uint32_t count) {
+  struct message head;
+  uint8_t body[MAX_BODY];
+  prctl(PR_SET_NAME, "gantry-helper", 0, 0, 0);
+  while (run_plan(request_id, fds, count)) {
+    if (send(socket, "", 1, MSG_NOSIGNAL) != 1 || receive_message(socket, 0, &head, body, fds) <= 0) break;
+    request_id = head.request;
+    count = head.fds;
+  }
   _exit(0);
+}
+
+static void helper_end(struct helper *helper) {
+  if (helper->busy) running--;
+  close_fd(&helper->socket);
+  *helper = (struct helper){.socket = -1};
 }
 
 // A child that the daemon hears of by itself: only one that died silently needs a word.
@@ -85,19 +162,25 @@ static void reap(void) {
   while (read(children_fd, &info, sizeof info) > 0) {}
   int status;
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid == spare.pid) {
+      spare.pid = 0;
+      close_fd(&spare.socket);
+    }
     for (uint32_t i = 0; i < MAX_RUNS; i++) {
-      if (runs[i].pid != pid) continue;
-      runs[i].pid = 0;
-      running--;
-      if (WIFEXITED(status) && WEXITSTATUS(status) == 0) break;
+      struct helper *helper = &helpers[i];
+      if (helper->pid != pid) continue;
+      bool silent = helper->busy && !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
       struct failure failure = {.where = WHERE_CLONE, .index = UINT32_MAX, .error = ECHILD};
-      answer_run(runs[i].request, &failure, NULL, 0);
+      if (silent) answer_run(helper->request, &failure, NULL, 0);
+      helper_end(helper);
     }
   }
 }
 
 static void become_child(void) {
   close(children_fd);
+  for (uint32_t i = 0; i < MAX_RUNS; i++) close_fd(&helpers[i].socket);
+  close_fd(&spare.socket);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -108,8 +191,44 @@ static void refuse_launch(int connection, int error) {
   send_message(connection, MSG_DONTWAIT, MESSAGE_FAILED, 0, &failure, sizeof failure);
 }
 
+static void spare_main(int socket) __attribute__((noreturn));
+static void spare_main(int socket) {
+  struct message head;
+  uint8_t body[MAX_BODY];
+  int fds[MAX_FDS];
+  prctl(PR_SET_NAME, "gantry-spare", 0, 0, 0);
+  set_title("gantry-spare");
+  if (receive_message(socket, 0, &head, body, fds) <= 0) _exit(0);
+  close(socket);
+  shim_main(fds[0], fds + 1, head.fds - 1);
+}
+
+static void spare_fork(void) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return;
+  pid_t pid = fork();
+  if (pid == 0) {
+    become_child();
+    close(control_fd);
+    close(pair[0]);
+    spare_main(pair[1]);
+  }
+  close(pair[1]);
+  if (pid < 0) close(pair[0]);
+  else {
+    spare.pid = pid;
+    spare.socket = pair[0];
+  }
+}
+
 static void launch(int *fds, uint32_t count) {
   if (count < 2) return;
+  if (spare.socket >= 0) {
+    int error = send_fds(spare.socket, MESSAGE_LAUNCH, 0, fds, count);
+    spare.pid = 0;
+    close_fd(&spare.socket);
+    if (!error) return;
+  }
   pid_t pid = fork();
   if (pid == 0) {
     become_child();
@@ -120,21 +239,44 @@ static void launch(int *fds, uint32_t count) {
 }
 
 static void run(uint32_t request, int *fds, uint32_t count) {
-  uint32_t slot = 0;
-  while (slot < MAX_RUNS && runs[slot].pid) slot++;
-  pid_t pid = slot < MAX_RUNS ? fork() : -1;
+  struct helper *free_place = NULL;
+  for (uint32_t i = 0; i < MAX_RUNS; i++) {
+    struct helper *helper = &helpers[i];
+    if (!helper->pid && !free_place) free_place = helper;
+    if (!helper->pid || helper->busy || send_fds(helper->socket, MESSAGE_RUN, request, fds, count)) continue;
+    helper->busy = true;
+    helper->request = request;
+    running++;
+    return;
+  }
+  int pair[2] = {-1, -1};
+  pid_t pid = free_place && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0 ? fork() : -1;
   if (pid == 0) {
     become_child();
-    run_main(request, fds, count);
+    close(pair[0]);
+    helper_main(pair[1], request, fds, count);
   }
+  close_fd(&pair[1]);
   if (pid < 0) {
     struct failure failure = {.where = WHERE_CLONE, .index = UINT32_MAX, .error = EAGAIN};
+    close_fd(&pair[0]);
     answer_run(request, &failure, NULL, 0);
     return;
   }
-  runs[slot].pid = pid;
-  runs[slot].request = request;
+  *free_place = (struct helper){.pid = pid, .socket = pair[0], .busy = true, .request = request};
   running++;
+}
+
+static void helper_idle(struct helper *helper) {
+  char byte;
+  uint32_t idle = 0;
+  if (recv(helper->socket, &byte, 1, MSG_DONTWAIT) != 1) return;
+  helper->busy = false;
+  running--;
+  for (uint32_t i = 0; i < MAX_RUNS; i++)
+    if (helpers[i].pid && !helpers[i].busy) idle++;
+  // Without a socket it is given nothing any more, and ends.
+  if (idle > IDLE_HELPERS) helper_end(helper);
 }
 
 // True when the daemon has ended the stream.
@@ -160,10 +302,25 @@ int launcher_main(int control) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGINT, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
+  for (uint32_t i = 0; i < MAX_RUNS; i++) helpers[i].socket = -1;
   bool ended = false;
   while (!ended || running > 0) {
-    struct pollfd wait[2] = {{.fd = children_fd, .events = POLLIN}, {.fd = ended ? -1 : control_fd, .events = POLLIN}};
-    if (poll(wait, 2, -1) < 0 && errno != EINTR) _exit(1);
+    static struct pollfd wait[2 + MAX_RUNS];
+    static struct helper *waited[MAX_RUNS];
+    wait[0] = (struct pollfd){.fd = children_fd, .events = POLLIN};
+    wait[1] = (struct pollfd){.fd = ended ? -1 : control_fd, .events = POLLIN};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < MAX_RUNS && count < running; i++) {
+      if (!helpers[i].busy) continue;
+      waited[count] = &helpers[i];
+      wait[2 + count++] = (struct pollfd){.fd = helpers[i].socket, .events = POLLIN};
+    }
+    int ready = poll(wait, 2 + count, ended || spare.pid ? -1 : SPARE_DELAY_MS);
+    if (ready < 0 && errno != EINTR) _exit(1);
+    if (ready == 0) spare_fork();
+    if (ready <= 0) continue;
+    for (uint32_t i = 0; i < count; i++)
+      if (wait[2 + i].revents & POLLIN) helper_idle(waited[i]);
     if (wait[0].revents) reap();
     if (wait[1].revents) ended = take_request();
   }

@@ -66,6 +66,8 @@ int main(int argc, char **argv, char **env) {
   }
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) return 1;
   prctl(PR_SET_NAME, "gantry-launcher", 0, 0, 0);
+  // Node blocks and ignores some signals; nothing of that is meant for a container.
+  for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
   fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
   // Whatever else the daemon was started with would stay open in every shim.
   syscall(SYS_close_range, CONTROL_FD + 1U, ~0U, 0U);

@@ -193,8 +193,7 @@ void shim_main(int connection, int *fds, uint32_t count) {
   struct failure failure = {.where = WHERE_SETUP, .index = UINT32_MAX};
   setsid();
   prctl(PR_SET_NAME, "gantry-shim", 0, 0, 0);
-  const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
-  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+  for (size_t i = 0; i < sizeof shim_ignores / sizeof *shim_ignores; i++) signal(shim_ignores[i], SIG_IGN);
   if (chdir("/") < 0) failure.error = (uint32_t)errno;
   int error = count > 0 ? map_request(fds[0], &request) : -EBADMSG;
   if (!error && (request.kind != REQUEST_LAUNCH || !request.run_dir ||

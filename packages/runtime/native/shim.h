@@ -6,6 +6,8 @@
 #define READ_SIZE 65536
 // How much an attached client may lag behind, in its socket, before the container's writes wait for it.
 #define ATTACH_BOUND (512 * 1024)
+// What a child uses of its stack, beside the pointers to its program's arguments.
+#define CHILD_STACK_SIZE (256 * 1024)
 // How long the output of an ended process is waited for when somebody else still holds its pipes.
 #define DRAIN_MS 2000
 
@@ -60,6 +62,8 @@ struct process {
   uint64_t exited_at_ms, deadline_ms, retry_ms;
   // While it starts.
   struct source sync;
+  uint8_t *stack;
+  size_t stack_size;
   bool starting, executing;
   uint32_t request;
   struct daemon_connection *requester;
@@ -104,7 +108,7 @@ struct child_ends {
 int process_new(const struct request *request, struct process **out, struct child_ends *ends);
 void process_discard(struct process *process);
 int process_clone(struct process *process, struct child_ends *ends, const struct request *request,
-                  struct executor *executor);
+                  const struct executor *executor);
 // Reads one message of a starting child. 1 started, 0 more to come, negative failed (with the failure).
 int process_sync(struct process *process, struct failure *failure);
 void process_kill(struct process *process);

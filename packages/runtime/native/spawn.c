@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -59,7 +60,17 @@ int process_new(const struct request *request, struct process **out, struct chil
   return 0;
 }
 
+// The child is gone from this memory: it has become its program, or has ended.
+static void stack_free(struct process *p) {
+  if (!p->stack) return;
+  munmap(p->stack, p->stack_size);
+  p->stack = NULL;
+  // Where fs.suid_dumpable says so, a child that changed its user has made the memory that it shared readable.
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 void process_discard(struct process *p) {
+  stack_free(p);
   source_close(&p->pidfd);
   source_close(&p->sync);
   source_close(&p->output.source);
@@ -68,50 +79,128 @@ void process_discard(struct process *p) {
   object_free(&p->object);
 }
 
+static void child_exit(int status) __attribute__((noreturn));
+static void child_exit(int status) {
+  for (;;) sys_call(SYS_exit_group, status);
+}
+
+static void child_fail(int sync, uint32_t where, uint32_t index, int error, uint32_t detail)
+    __attribute__((noreturn));
 static void child_fail(int sync, uint32_t where, uint32_t index, int error, uint32_t detail) {
   struct sync_message message = {
       .type = SYNC_FAILED, .failure = {.where = where, .index = index, .error = (uint32_t)-error, .detail = detail}};
   // write, which no seccomp filter refuses
-  if (write(sync, &message, sizeof message) < 0) _exit(125);
-  _exit(126);
+  child_exit(sys_call(SYS_write, sync, &message, sizeof message) < 0 ? 125 : 126);
 }
 
-static void child_main(struct process *p, const struct child_ends *ends, const struct request *request,
-                       struct executor *e) __attribute__((noreturn));
-static void child_main(struct process *p, const struct child_ends *ends, const struct request *request,
-                       struct executor *e) {
+// What a child is given; it lives until the child is gone from this memory.
+struct birth {
+  int shim_sync;
+  struct child_ends ends;
+  const struct request *request;
+  struct executor executor;
+};
+
+static void child_main(struct birth *birth) __attribute__((noreturn, used));
+static void child_main(struct birth *birth) {
+  const struct child_ends *ends = &birth->ends;
+  const struct request *request = birth->request;
+  struct executor *e = &birth->executor;
   int sync = ends->sync;
   uint32_t index = 0;
   char byte;
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) child_fail(sync, WHERE_SETUP, 0, -errno, 0);
-  close(p->sync.fd);
-  // The shim may have died before the line above.
-  if (recv(sync, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) _exit(125);
-  if (dup2(ends->in >= 0 ? ends->in : shim.null, 0) < 0 || dup2(ends->out >= 0 ? ends->out : shim.null, 1) < 0 ||
-      dup2(ends->err >= 0 ? ends->err : shim.null, 2) < 0)
-    child_fail(sync, WHERE_SETUP, 0, -errno, 0);
-  umask(0);
+  int error = sys_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  sys_call(SYS_close, birth->shim_sync);
+  // The shim may have died before the lines above.
+  if (sys_call(SYS_recvfrom, sync, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) child_exit(125);
+  const int streams[3] = {ends->in, ends->out, ends->err};
+  for (int fd = 0; fd < 3 && error >= 0; fd++)
+    error = sys_call(SYS_dup3, streams[fd] >= 0 ? streams[fd] : shim.null, fd, 0);
+  if (error < 0) child_fail(sync, WHERE_SETUP, 0, error, 0);
+  sys_call(SYS_umask, 0);
   e->sync = sync;
   e->null_stdin = ends->in < 0;
   e->hold = NULL;
-  int error;
   if (request->kind == REQUEST_EXEC) {
     error = run_section(e, &request->prepare, &index);
     if (error) child_fail(sync, WHERE_PREPARE, index, error, e->detail);
     int all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWPID;
     if (shim.clone_flags & CLONE_NEWUSER) all |= CLONE_NEWUSER;
     netlink_forget(e);
-    if (setns(shim.init->pidfd.fd, all) < 0) child_fail(sync, WHERE_SETUP, 0, -errno, 0);
+    error = sys_call(SYS_setns, shim.init->pidfd.fd, all);
+    if (error) child_fail(sync, WHERE_SETUP, 0, error, 0);
   }
   error = run_section(e, &request->child, &index);
   child_fail(sync, WHERE_CHILD, index, error ? error : -ENOEXEC, e->detail);
-  _exit(125);
 }
 
-int process_clone(struct process *p, struct child_ends *ends, const struct request *request, struct executor *e) {
+#ifdef SANITIZE
+// The sanitizers keep books about each stack of a process, and know nothing of this one.
+#define CHILD_SHARES 0
+#else
+#define CHILD_SHARES CLONE_VM
+#endif
+
+// Clones a child that runs child_main(birth) on the stack of `args`, or, without one, on a copy of this one.
+static int clone_child(struct sys_clone_args *args, struct birth *birth) {
+  if (!args->stack) {
+    int pid = sys_call(SYS_clone3, args, sizeof *args);
+    if (pid == 0) child_main(birth);
+    return pid;
+  }
+  long pid;
+#if defined(__x86_64__)
+  __asm__ volatile("syscall\n\t"
+                   "test %%rax, %%rax\n\t"
+                   "jnz 1f\n\t"
+                   "xor %%ebp, %%ebp\n\t"
+                   "mov %[birth], %%rdi\n\t"
+                   "call child_main\n\t"
+                   "1:"
+                   : "=a"(pid)
+                   : "0"(SYS_clone3), "D"(args), "S"(sizeof *args), [birth] "r"(birth)
+                   : "rcx", "r11", "memory");
+#else
+  register long x8 __asm__("x8") = SYS_clone3;
+  register long x0 __asm__("x0") = (long)args;
+  register long x1 __asm__("x1") = sizeof *args;
+  __asm__ volatile("svc #0\n\t"
+                   "cbnz x0, 1f\n\t"
+                   "mov x29, xzr\n\t"
+                   "mov x0, %[birth]\n\t"
+                   "bl child_main\n\t"
+                   "1:"
+                   : "+r"(x0)
+                   : "r"(x8), "r"(x1), [birth] "r"(birth)
+                   : "x30", "memory");
+  pid = x0;
+#endif
+  return (int)pid;
+}
+
+// Memory for a child until it becomes its program: `birth` at the lower end, its stack above. Pages that nobody touches cost nothing.
+static struct birth *stack_new(struct process *p, const struct request *request) {
+  p->stack_size = (CHILD_STACK_SIZE + 2 * request->map_size + 0xffff) & ~(size_t)0xffff;
+  void *memory = mmap(NULL, p->stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  p->stack = memory == MAP_FAILED ? NULL : memory;
+  return memory == MAP_FAILED ? NULL : memory;
+}
+
+int process_clone(struct process *p, struct child_ends *ends, const struct request *request, const struct executor *e) {
   CLOSED_AT_EXIT int cgroup = -1;
   int pidfd = -1;
-  struct sys_clone_args args = {.flags = GANTRY_CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD};
+  struct birth *birth = stack_new(p, request);
+  if (!birth) {
+    ends_close(ends);
+    return -ENOMEM;
+  }
+  *birth = (struct birth){.shim_sync = p->sync.fd, .ends = *ends, .request = request, .executor = *e};
+  struct sys_clone_args args = {
+      .flags = GANTRY_CLONE_PIDFD | CHILD_SHARES, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD};
+  if (CHILD_SHARES) {
+    args.stack = (uint64_t)(uintptr_t)(birth + 1);
+    args.stack_size = p->stack_size - sizeof *birth;
+  }
   if (request->kind == REQUEST_LAUNCH) args.flags |= request->clone_flags;
   if (request->cgroup_path) {
     cgroup = open(request->cgroup_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -122,8 +211,7 @@ int process_clone(struct process *p, struct child_ends *ends, const struct reque
     args.flags |= GANTRY_CLONE_INTO_CGROUP;
     args.cgroup = (uint64_t)cgroup;
   }
-  int pid = sys_result(syscall(SYS_clone3, &args, sizeof args));
-  if (pid == 0) child_main(p, ends, request, e);
+  int pid = clone_child(&args, birth);
   ends_close(ends);
   if (pid < 0) return pid;
   p->pid = pid;
@@ -162,7 +250,9 @@ int process_sync(struct process *p, struct failure *failure) {
   if (size <= 0) {
     // The socket closed at exec, or because the child died before.
     failure->error = ECHILD;
-    return p->executing ? 1 : -1;
+    if (!p->executing) return -1;
+    stack_free(p);
+    return 1;
   }
   int fd = -1;
   struct cmsghdr *c = CMSG_FIRSTHDR(&head);

@@ -1,7 +1,5 @@
 #include "steps.h"
 
-#include <stdlib.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -35,29 +33,28 @@ static int keyring(const char *name) {
 #ifdef SYS_keyctl
   enum { JOIN_SESSION = 1, SET_PERMISSIONS = 5, DESCRIBE = 6 };
   const unsigned user_may_search = 0x80000;
-  long key = syscall(SYS_keyctl, JOIN_SESSION, name, 0L, 0L, 0L);
+  int key = sys_call(SYS_keyctl, JOIN_SESSION, name);
   // Keys are one more fence, which not every kernel has.
-  if (key < 0) return errno == ENOSYS ? 0 : -errno;
+  if (key < 0) return key == -ENOSYS ? 0 : key;
   // "type;uid;gid;permissions;description". Another process of the container finds the keyring by name only if it may search it.
   char text[256];
-  long size = syscall(SYS_keyctl, DESCRIBE, key, text, sizeof text - 1, 0L);
-  if (size < 0) return -errno;
-  text[size < (long)sizeof text ? size : (long)sizeof text - 1] = 0;
+  int size = sys_call(SYS_keyctl, DESCRIBE, key, text, sizeof text - 1);
+  if (size < 0) return size;
+  text[size < (int)sizeof text ? size : (int)sizeof text - 1] = 0;
   const char *field = text;
   for (int i = 0; i < 3 && field; i++) field = strchr(field, ';') ? strchr(field, ';') + 1 : NULL;
   if (!field) return -EINVAL;
-  unsigned long permissions = strtoul(field, NULL, 16) | user_may_search;
-  return sys_result(syscall(SYS_keyctl, SET_PERMISSIONS, key, permissions, 0L, 0L));
+  unsigned permissions = user_may_search;
+  for (unsigned nibble = 0, place = 28; nibble < 8 && *field && *field != ';'; nibble++, field++, place -= 4)
+    permissions |= (unsigned)(*field <= '9' ? *field - '0' : (*field | 32) - 'a' + 10) << place;
+  return sys_call(SYS_keyctl, SET_PERMISSIONS, key, permissions);
 #else
   (void)name;
   return 0;
 #endif
 }
 
-static int set_name(int (*call)(const char *, size_t), const char *name) {
-  if (!name) return -EINVAL;
-  return sys_result(call(name, strlen(name)));
-}
+static int set_name(long call, const char *name) { return name ? sys_call(call, name, strlen(name)) : -EINVAL; }
 
 static int run_step(struct executor *e, const struct step *s, uint32_t index) {
   switch (s->op) {
@@ -82,28 +79,28 @@ static int run_step(struct executor *e, const struct step *s, uint32_t index) {
   case OP_PIVOT_ROOT: return step_pivot_root(e, s);
   case OP_UNSHARE:
     if (s->n[0] & CLONE_NEWNET) netlink_forget(e);
-    return sys_result(unshare((int)s->n[0]));
+    return sys_call(SYS_unshare, s->n[0]);
   case OP_SETNS: {
     int fd = slot_fd(e, s->n[0]);
     if (fd < 0) return fd;
     netlink_forget(e);
-    return sys_result(setns(fd, (int)s->n[1]));
+    return sys_call(SYS_setns, fd, s->n[1]);
   }
-  case OP_SETSID: return sys_result(setsid()) < 0 ? -errno : 0;
+  case OP_SETSID: return sys_call(SYS_setsid);
   case OP_CONSOLE: return step_console(e, s);
-  case OP_HOSTNAME: return set_name(sethostname, s->s[0]);
-  case OP_DOMAINNAME: return set_name(setdomainname, s->s[0]);
+  case OP_HOSTNAME: return set_name(SYS_sethostname, s->s[0]);
+  case OP_DOMAINNAME: return set_name(SYS_setdomainname, s->s[0]);
   case OP_RLIMIT: return step_rlimit(s);
   case OP_UMASK:
     e->umask_set = true;
-    umask((mode_t)s->n[0]);
+    sys_call(SYS_umask, s->n[0]);
     return 0;
   case OP_SESSION_KEYRING: return keyring(s->s[0]);
-  case OP_PERSONALITY: return sys_result(personality((unsigned long)s->n[0])) < 0 ? -errno : 0;
+  case OP_PERSONALITY: return sys_call(SYS_personality, s->n[0]);
   case OP_BOUNDING_SET: return step_bounding_set(s);
   case OP_USER: return step_user(s);
   case OP_CAPABILITIES: return step_capabilities(s);
-  case OP_NO_NEW_PRIVILEGES: return sys_result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  case OP_NO_NEW_PRIVILEGES: return sys_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
   case OP_SECCOMP: return step_seccomp(e, s);
   case OP_CHDIR: return step_chdir(s);
   case OP_EXEC: return step_exec(e, s);

@@ -1,4 +1,5 @@
-// Executes the steps of a plan, in order, until one fails. Allocates nothing.
+// Executes the steps of a plan, in order, until one fails. Allocates nothing, and calls the kernel by sys_call alone (but for
+// step_host_socket, which no child runs): a child of the shim shares its memory until it has become its program.
 #pragma once
 #include "wire.h"
 
@@ -75,6 +76,9 @@ int step_chdir(const struct step *s);
 int step_exec(struct executor *e, const struct step *s);
 // Signals and descriptors as a new program expects them; before a filter could refuse these calls.
 void prepare_exec(void);
+// What a shim ignores and its children must not. The launcher starts with every other signal at its default.
+static const int shim_ignores[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE,
+                                   SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
 int step_barrier(struct executor *e, const struct step *s);
 
 int step_netlink(struct executor *e, const struct step *s, uint32_t index);

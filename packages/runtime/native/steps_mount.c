@@ -4,6 +4,7 @@
 #include <linux/mount.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 
 #define MOVE_EMPTY_PATHS 0x44U /* MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH */
@@ -31,7 +32,7 @@ int step_mount(struct executor *e, const struct step *s) {
   const char *target;
   int error = target_path(e, s, &fd, buffer, &target);
   if (error) return error;
-  return sys_result(mount(s->s[0], target, s->s[1], (unsigned long)s->n[0], s->s[2]));
+  return sys_call(SYS_mount, s->s[0], target, s->s[1], s->n[0], s->s[2]);
 }
 
 int step_umount(struct executor *e, const struct step *s) {
@@ -41,26 +42,27 @@ int step_umount(struct executor *e, const struct step *s) {
   int error = target_path(e, s, &fd, buffer, &target);
   if (error) return error;
   int flags = (int)s->n[0];
-  if (s->at < 0) return sys_result(umount2(target, flags));
+  if (s->at < 0) return sys_call(SYS_umount2, target, flags);
   // The descriptor itself would keep the mount busy: only a lazy umount can go through it.
-  return sys_result(umount2(target, (flags & ~UMOUNT_NOFOLLOW) | MNT_DETACH));
+  return sys_call(SYS_umount2, target, (flags & ~UMOUNT_NOFOLLOW) | MNT_DETACH);
 }
 
 int step_fs_mount(struct executor *e, const struct step *s) {
   if (!s->s[0]) return -EINVAL;
-  CLOSED_AT_EXIT int fs = sys_result(syscall(SYS_fsopen, s->s[0], 1U /* FSOPEN_CLOEXEC */));
+  CLOSED_AT_EXIT int fs = sys_call(SYS_fsopen, s->s[0], 1 /* FSOPEN_CLOEXEC */);
   if (fs < 0) return fs;
   struct list keys = s->l[0], values = s->l[1];
   for (const char *key; (key = list_next(&keys));) {
     // A value is "=text"; an empty string stands for a flag.
     const char *value = list_next(&values);
     if (!value) return -EINVAL;
-    long result = value[0] == '=' ? syscall(SYS_fsconfig, fs, CONFIG_SET_STRING, key, value + 1, 0)
-                                  : syscall(SYS_fsconfig, fs, CONFIG_SET_FLAG, key, NULL, 0);
-    if (result < 0) return -errno;
+    int error = value[0] == '=' ? sys_call(SYS_fsconfig, fs, CONFIG_SET_STRING, key, value + 1)
+                                : sys_call(SYS_fsconfig, fs, CONFIG_SET_FLAG, key);
+    if (error) return error;
   }
-  if (syscall(SYS_fsconfig, fs, CONFIG_CREATE, NULL, NULL, 0) < 0) return -errno;
-  int mounted = sys_result(syscall(SYS_fsmount, fs, 1U /* FSMOUNT_CLOEXEC */, (unsigned)s->n[1]));
+  int error = sys_call(SYS_fsconfig, fs, CONFIG_CREATE);
+  if (error) return error;
+  int mounted = sys_call(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, s->n[1]);
   return mounted < 0 ? mounted : slot_put(e, s->n[0], mounted);
 }
 
@@ -68,25 +70,26 @@ int step_open_tree(struct executor *e, const struct step *s) {
   CLOSED_AT_EXIT int fd = open_named(e, s->at, s->path, O_PATH, 0);
   if (fd < 0) return fd;
   unsigned flags = TREE_CLONE | TREE_CLOEXEC | AT_EMPTY_PATH | (s->n[1] ? TREE_RECURSIVE : 0);
-  int tree = sys_result(syscall(SYS_open_tree, fd, "", flags));
+  int tree = sys_call(SYS_open_tree, fd, "", flags);
   return tree < 0 ? tree : slot_put(e, s->n[0], tree);
 }
 
 // Before 5.12: mount(2) changes one attached mount at a time, so that `recursive` counts for propagation only.
 static int remount(int fd, const struct step *s) {
-  struct statvfs status;
+  struct statfs status;
   char path[FD_PATH_SIZE];
   fd_path(path, fd);
   unsigned long propagation = (unsigned long)s->n[3];
-  if (propagation && mount(NULL, path, NULL, propagation | (s->n[4] ? MS_REC : 0), NULL) < 0) return -errno;
-  if (!s->n[1] && !s->n[2]) return 0;
-  if (fstatvfs(fd, &status) < 0) return -errno;
+  int error = propagation ? sys_call(SYS_mount, NULL, path, NULL, propagation | (s->n[4] ? MS_REC : 0)) : 0;
+  if (error || (!s->n[1] && !s->n[2])) return error;
+  error = sys_call(SYS_fstatfs, fd, &status);
+  if (error) return error;
   // The four lowest flags have one value in MOUNT_ATTR_*, MS_* and ST_*.
-  unsigned long flags = (status.f_flag & 0xf & ~(unsigned long)s->n[2]) | (s->n[1] & 0xf);
-  if (s->n[1] & MOUNT_ATTR_NOATIME || (status.f_flag & ST_NOATIME && !(s->n[2] & MOUNT_ATTR_NOATIME))) flags |= MS_NOATIME;
+  unsigned long flags = (status.f_flags & 0xf & ~(unsigned long)s->n[2]) | (s->n[1] & 0xf);
+  if (s->n[1] & MOUNT_ATTR_NOATIME || (status.f_flags & ST_NOATIME && !(s->n[2] & MOUNT_ATTR_NOATIME))) flags |= MS_NOATIME;
   if (s->n[1] & MOUNT_ATTR_STRICTATIME) flags |= MS_STRICTATIME;
-  if (s->n[1] & MOUNT_ATTR_NODIRATIME || status.f_flag & ST_NODIRATIME) flags |= MS_NODIRATIME;
-  return sys_result(mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | flags, NULL));
+  if (s->n[1] & MOUNT_ATTR_NODIRATIME || status.f_flags & ST_NODIRATIME) flags |= MS_NODIRATIME;
+  return sys_call(SYS_mount, NULL, path, NULL, MS_REMOUNT | MS_BIND | flags);
 }
 
 int step_mount_setattr(struct executor *e, const struct step *s) {
@@ -94,7 +97,7 @@ int step_mount_setattr(struct executor *e, const struct step *s) {
   if (fd < 0) return fd;
   struct sys_mount_attr attr = {.attr_set = s->n[1], .attr_clr = s->n[2], .propagation = s->n[3]};
   unsigned flags = AT_EMPTY_PATH | (s->n[4] ? TREE_RECURSIVE : 0);
-  int error = sys_result(syscall(SYS_mount_setattr, fd, "", flags, &attr, sizeof attr));
+  int error = sys_call(SYS_mount_setattr, fd, "", flags, &attr, sizeof attr);
   return error == -ENOSYS ? remount(fd, s) : error;
 }
 
@@ -103,10 +106,10 @@ int step_move_mount(struct executor *e, const struct step *s) {
   if (from < 0) return from;
   CLOSED_AT_EXIT int to = open_named(e, s->at, s->path, O_PATH, 0);
   if (to < 0) return to;
-  int error = sys_result(syscall(SYS_move_mount, from, "", to, "", MOVE_EMPTY_PATHS));
+  int error = sys_call(SYS_move_mount, from, "", to, "", MOVE_EMPTY_PATHS);
   struct stat source, target;
   // mount(2) has a name for a directory over a file and a file over a directory; so has everybody who reads the error.
-  if (error == -EINVAL && fstat(from, &source) == 0 && fstat(to, &target) == 0 &&
+  if (error == -EINVAL && sys_call(SYS_fstat, from, &source) == 0 && sys_call(SYS_fstat, to, &target) == 0 &&
       S_ISDIR(source.st_mode) != S_ISDIR(target.st_mode))
     return -ENOTDIR;
   return error;
@@ -115,12 +118,12 @@ int step_move_mount(struct executor *e, const struct step *s) {
 int step_pivot_root(struct executor *e, const struct step *s) {
   int root = slot_fd(e, s->n[0]);
   if (root < 0) return root;
-  CLOSED_AT_EXIT int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (old < 0 || fchdir(root) < 0) return -errno;
-  if (syscall(SYS_pivot_root, ".", ".") < 0) return -errno;
+  CLOSED_AT_EXIT int old = sys_call(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int error = old < 0 ? old : sys_call(SYS_fchdir, root);
+  if (!error) error = sys_call(SYS_pivot_root, ".", ".");
   // The old root lies over the new one now. Nothing unmounted here may reach the host's mounts.
-  if (fchdir(old) < 0) return -errno;
-  if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0) return -errno;
-  if (umount2(".", MNT_DETACH) < 0) return -errno;
-  return sys_result(chdir("/"));
+  if (!error) error = sys_call(SYS_fchdir, old);
+  if (!error) error = sys_call(SYS_mount, NULL, ".", NULL, MS_SLAVE | MS_REC);
+  if (!error) error = sys_call(SYS_umount2, ".", MNT_DETACH);
+  return error ? error : sys_call(SYS_chdir, "/");
 }

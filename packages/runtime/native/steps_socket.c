@@ -29,20 +29,21 @@ static int netlink_socket(struct executor *e, int protocol, size_t size) {
   }
   if (e->netlink[slot].fd >= 0 && e->netlink[slot].protocol != protocol) close_fd(&e->netlink[slot].fd);
   if (e->netlink[slot].fd < 0) {
-    CLOSED_AT_EXIT int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-    if (fd < 0) return -errno;
+    CLOSED_AT_EXIT int fd = sys_call(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    if (fd < 0) return fd;
     int yes = 1;
     struct timeval wait = {.tv_sec = ANSWER_SECONDS};
-    setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
-    setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &yes, sizeof yes);
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0) return -errno;
+    sys_call(SYS_setsockopt, fd, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
+    sys_call(SYS_setsockopt, fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &yes, sizeof yes);
+    int error = sys_call(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    if (error) return error;
     e->netlink[slot].protocol = protocol;
     e->netlink[slot].fd = take_fd(&fd);
   }
   if (size > 64 * 1024) {
     int space = (int)size + 65536;
-    setsockopt(e->netlink[slot].fd, SOL_SOCKET, SO_SNDBUFFORCE, &space, sizeof space);
-    setsockopt(e->netlink[slot].fd, SOL_SOCKET, SO_RCVBUFFORCE, &space, sizeof space);
+    sys_call(SYS_setsockopt, e->netlink[slot].fd, SOL_SOCKET, SO_SNDBUFFORCE, &space, sizeof space);
+    sys_call(SYS_setsockopt, e->netlink[slot].fd, SOL_SOCKET, SO_RCVBUFFORCE, &space, sizeof space);
   }
   return e->netlink[slot].fd;
 }
@@ -74,17 +75,17 @@ static int exchange(struct executor *e, const struct step *s, uint32_t index, in
   int error = expected_answers(s, &acks);
   if (error) return error;
   struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-  ssize_t sent = sendto(fd, s->b.data, s->b.size, 0, (struct sockaddr *)&kernel, sizeof kernel);
-  if (sent < 0) return -errno;
+  int sent = sys_call(SYS_sendto, fd, s->b.data, s->b.size, 0, &kernel, sizeof kernel);
+  if (sent < 0) return sent;
   bool wanted = s->n[4] != UINT64_MAX && s->n[4] != 0;
   // The kernel has answered when send returns; with nothing to wait for, only an error (or a plain answer) can be here.
   bool once = acks == 0;
-  _Alignas(struct nlmsghdr) static uint8_t reply[REPLY_SIZE];
+  _Alignas(struct nlmsghdr) uint8_t reply[REPLY_SIZE];
   while (acks > 0 || once) {
-    ssize_t size = recv(fd, reply, sizeof reply, (once && !wanted ? MSG_DONTWAIT : 0) | MSG_TRUNC);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno == EAGAIN) return once && !wanted ? 0 : -ETIMEDOUT;
-    if (size < 0) return -errno;
+    int size = sys_call(SYS_recvfrom, fd, reply, sizeof reply, (once && !wanted ? MSG_DONTWAIT : 0) | MSG_TRUNC);
+    if (size == -EINTR) continue;
+    if (size == -EAGAIN) return once && !wanted ? 0 : -ETIMEDOUT;
+    if (size < 0) return size;
     if ((size_t)size > sizeof reply) return -EMSGSIZE;
     once = false;
     size_t left = (size_t)size;

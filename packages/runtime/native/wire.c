@@ -270,5 +270,25 @@ int send_fd(int socket, const void *body, uint32_t size, int fd) {
   c->cmsg_type = SCM_RIGHTS;
   c->cmsg_len = CMSG_LEN(sizeof(int));
   memcpy(CMSG_DATA(c), &fd, sizeof fd);
-  return sys_result(sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT)) < 0 ? -errno : 0;
+  int sent = sys_call(SYS_sendmsg, socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent < 0 ? sent : 0;
+}
+
+int send_fds(int socket, uint32_t type, uint32_t request, const int *fds, uint32_t count) {
+  union {
+    struct cmsghdr align;
+    char space[CMSG_SPACE(sizeof(int) * 253)];
+  } control;
+  struct message head = {.type = type, .request = request, .fds = count};
+  struct iovec part = {&head, sizeof head};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (count > 0) {
+    message.msg_control = &control;
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int) * count)};
+    memcpy(CMSG_DATA(c), fds, sizeof(int) * count);
+  }
+  int sent = sys_call(SYS_sendmsg, socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent == sizeof head ? 0 : sent < 0 ? sent : -EPIPE;
 }

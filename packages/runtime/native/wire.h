@@ -158,4 +158,6 @@ struct message {
 int receive_message(int fd, int flags, struct message *head, uint8_t body[MAX_BODY], int fds[MAX_FDS]);
 // Sends one message in one piece; -EAGAIN when the receiver does not read.
 int send_message(int fd, int flags, uint32_t type, uint32_t request, const void *body, uint32_t size);
+// Sends a message that is descriptors alone.
+int send_fds(int socket, uint32_t type, uint32_t request, const int *fds, uint32_t count);
 int send_fd(int socket, const void *body, uint32_t size, int fd);

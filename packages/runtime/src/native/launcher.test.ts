@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GantryError } from '@gantry/errors';
 import { keepAcrossExec, socketPair } from '@gantry/linux';
 import { Bench, Client, ENV, needsRoot, shell } from './container.fixture.ts';
@@ -224,10 +225,62 @@ test('nothing that the daemon was started with stays open in launcher or shim', 
   const shim = await bench.launch('sleep 1000');
   const link = readlinkSync(`/proc/self/fd/${kept}`);
   for (const pid of [(await bench.launcher()).pid, shim.shimPid]) {
-    const open = readdirSync(`/proc/${pid}/fd`).map(fd => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    const open = openFiles(pid);
     assert.ok(!open.includes(link), open.join(' '));
     assert.ok(open.length < 16, open.join(' '));
   }
   closeSync(kept);
   closeSync(other);
 });
+
+test('a helper runs one plan after the other, but for plans that change the process itself', needsRoot, async () => {
+  await using bench = new Bench();
+  const launcher = await bench.launcher();
+  const path = join(bench.directory, 'made');
+  await launcher.run([{ op: 'mkdir', path, mode: 0o700 }]);
+  const [first, ...others] = childrenNamed(launcher.pid, 'gantry-helper');
+  assert.deepEqual(others, []);
+  await launcher.run([{ op: 'rmdir', path }]);
+  assert.deepEqual(childrenNamed(launcher.pid, 'gantry-helper'), [first]);
+  await launcher.run([{ op: 'umask', mask: 0 }]);
+  await launcher.run([{ op: 'mkdir', path, mode: 0o777 }]);
+  assert.ok(
+    !childrenNamed(launcher.pid, 'gantry-helper').includes(first ?? 0),
+    'the one that changed itself has ended',
+  );
+  assert.equal(statSync(path).mode & 0o777, 0o755, 'the mask of one plan is not that of the next');
+});
+
+test('a container starts when the shim that was forked in advance was killed', needsRoot, async () => {
+  await using bench = new Bench();
+  const launcher = await bench.launcher();
+  for (let round = 0; round < 3; round++) {
+    let spares = childrenNamed(launcher.pid, 'gantry-spare');
+    for (; spares.length === 0; spares = childrenNamed(launcher.pid, 'gantry-spare')) await nextTurn();
+    for (const pid of spares) process.kill(pid, 'SIGKILL');
+    while (spares.some(pid => childrenNamed(launcher.pid, 'gantry-spare').includes(pid))) await nextTurn();
+    assert.equal((await (await bench.launch('exit 3')).exited).code, 3);
+  }
+});
+
+/** What a process has open; descriptors that are closed meanwhile are left out. */
+function openFiles(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap(fd => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function childrenNamed(pid: number, name: string): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  return children.filter(child => {
+    try {
+      return readFileSync(`/proc/${child}/comm`, 'utf8').trim() === name;
+    } catch {
+      return false;
+    }
+  });
+}
