@@ -15,6 +15,7 @@ import { apiRows } from './rows/api.ts';
 import { memoryRows } from './rows/memory.ts';
 import { runRows } from './rows/run.ts';
 import { streamRows } from './rows/streams.ts';
+import { transferOwnRows, transferRows } from './rows/transfer.ts';
 import { docker, quantile, type Target } from './target.ts';
 
 const { values } = parseArgs({
@@ -25,16 +26,19 @@ type Figure = {
   readonly row: Pick<Row, 'title' | 'limit'> & { readonly unit: string };
   readonly theirs: number | undefined;
   readonly ours: number;
+  /** What the machine needs for the same bytes alone. */
+  readonly floor?: number | undefined;
   /** Load average when the row was measured: beyond the cores, times tell of the machine as much as of the engines. */
   readonly load: number;
 };
 
-const all: readonly Row[] = [...memoryRows, ...runRows, ...apiRows, ...streamRows];
+const all: readonly Row[] = [...memoryRows, ...runRows, ...apiRows, ...streamRows, ...transferRows];
+const allAlone = [...ownRows, ...transferOwnRows];
 const wanted = values.rows?.split(',');
 const rows = all.filter(row => !wanted || wanted.includes(row.id));
-const alone = ownRows.filter(row => !wanted || wanted.includes(row.id));
+const alone = allAlone.filter(row => !wanted || wanted.includes(row.id));
 if (rows.length + alone.length === 0)
-  throw new Error(`no such row; there are ${[...all, ...ownRows].map(row => row.id).join(', ')}`);
+  throw new Error(`no such row; there are ${[...all, ...allAlone].map(row => row.id).join(', ')}`);
 
 const figures: Figure[] = [];
 const failures: string[] = [];
@@ -47,10 +51,11 @@ const failures: string[] = [];
     await attempt(row.title, async () => {
       const targets: Target[] = peer ? [peer, ours] : [ours];
       const measured = new Map<Target, number>();
+      let floor: number | undefined;
       // In turns, so that what else the machine does falls on both alike; but one engine's crowd must not weigh on the other.
       for (const group of row.heavy ? targets.map(target => [target]) : [targets])
-        await measureInTurns(row, group, measured);
-      return { row, theirs: peer && measured.get(peer), ours: measured.get(ours) ?? Number.NaN };
+        floor = (await measureInTurns(row, group, measured)) ?? floor;
+      return { row, theirs: peer && measured.get(peer), ours: measured.get(ours) ?? Number.NaN, floor };
     });
   }
   for (const row of alone) {
@@ -78,7 +83,12 @@ async function attempt(title: string, measure: () => Promise<Omit<Figure, 'load'
   if (values.write) write(figures);
 }
 
-async function measureInTurns(row: Row, targets: readonly Target[], medians: Map<Target, number>): Promise<void> {
+async function measureInTurns(
+  row: Row,
+  targets: readonly Target[],
+  medians: Map<Target, number>,
+): Promise<number | undefined> {
+  let floor: number | undefined;
   const results = new Map<Target, number[]>(targets.map(target => [target, []]));
   for (const target of targets) await row.prepare?.(target);
   try {
@@ -90,10 +100,12 @@ async function measureInTurns(row: Row, targets: readonly Target[], medians: Map
         if (run >= 0) results.get(target)?.push(result);
       }
     }
+    floor = await row.floor?.();
   } finally {
     for (const target of targets) await row.restore?.(target);
   }
   for (const [target, figures] of results) medians.set(target, quantile(figures));
+  return floor;
 }
 
 async function busyboxArchive(): Promise<string> {
@@ -108,13 +120,15 @@ function kept({ row, theirs, ours }: Figure): boolean | undefined {
 }
 
 function cells(figure: Figure): [string, string, string, string, string, string] {
-  const { row, theirs, ours } = figure;
+  const { row, theirs, ours, floor } = figure;
   const show = (value: number | undefined): string =>
     value === undefined ? '–' : `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${row.unit}`;
   const limit = 'absolute' in row.limit ? show(row.limit.absolute) : `${row.limit.ratio.toFixed(2)} ×`;
   const verdict = kept(figure);
   const word = verdict === undefined ? '?' : verdict ? 'kept' : 'NOT KEPT';
-  return [row.title, show(theirs), show(ours), theirs ? `${(ours / theirs).toFixed(2)} ×` : '', limit, word];
+  const share =
+    floor === undefined ? '' : ` (the bytes alone: ${show(floor)}, ${Math.round((floor / ours) * 100)} % of ours)`;
+  return [row.title, show(theirs), show(ours) + share, theirs ? `${(ours / theirs).toFixed(2)} ×` : '', limit, word];
 }
 
 function lineOf(figure: Figure): string {
@@ -124,7 +138,7 @@ function lineOf(figure: Figure): string {
 
 function notMeasured(measured: readonly Figure[]): string[] {
   const known = new Set(measured.map(({ row }) => row.title));
-  const missing = [...all, ...ownRows].map(({ title }) => title).filter(title => !known.has(title));
+  const missing = [...all, ...allAlone].map(({ title }) => title).filter(title => !known.has(title));
   if (missing.length === 0) return [];
   const state = (title: string): string => (failures.includes(title) ? 'failed' : 'not measured in this run');
   return ['Promised, without a figure here:', '', ...missing.map(title => `- ${title} (${state(title)})`), ''];

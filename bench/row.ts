@@ -15,5 +15,7 @@ export type Row = {
   readonly restore?: (target: Target) => Promise<void>;
   /** What is prepared weighs on the machine, so the engines are measured one after the other, not run by run in turns. */
   readonly heavy?: true;
+  /** What the machine itself needs for the same bytes, printed beside with our share of it. */
+  readonly floor?: () => Promise<number>;
   readonly measure: (target: Target, run: number) => Promise<number>;
 };

@@ -13,10 +13,11 @@ const needs: readonly Need[] = [
   { program: 'nft', debian: 'nftables' },
   { program: 'xz', debian: 'xz-utils' },
   { program: 'bzip2', debian: 'bzip2' },
+  { program: 'docker-registry', debian: 'docker-registry' },
 ];
 
-/** Unpacked without being installed: its maintainer scripts would start an engine that is not ours. */
-const unpackOnly = new Set(['docker.io']);
+/** Unpacked without being installed: their maintainer scripts would start services that are not ours. */
+const unpackOnly = new Set(['docker.io', 'docker-registry']);
 
 /** Gets what tests need and this machine lacks, as root from Debian; names what stays missing. */
 export function meetNeeds(top: string): readonly string[] {

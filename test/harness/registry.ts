@@ -3,13 +3,18 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const program = '/usr/bin/docker-registry';
+/** Where Debian's docker-registry is, if it is. */
+export const registryProgram = (process.env.PATH ?? '')
+  .split(delimiter)
+  .map(directory => join(directory, 'docker-registry'))
+  .find(path => existsSync(path));
 
 /** Why a test with a registry cannot run here; false when it can. */
-export const noRegistry = !existsSync(program) && 'no /usr/bin/docker-registry: apt-get install docker-registry';
+export const noRegistry =
+  registryProgram === undefined && 'this machine lacks docker-registry: apt-get install docker-registry';
 
 export type RegistryOptions = {
   /** Lines of an htpasswd file (bcrypt): Basic authorization. */
@@ -45,7 +50,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     ...auth,
   };
   writeFileSync(join(root, 'config.yml'), JSON.stringify(config));
-  const child = spawn(program, ['serve', join(root, 'config.yml')], { stdio: 'ignore' });
+  const child = spawn(registryProgram ?? 'docker-registry', ['serve', join(root, 'config.yml')], { stdio: 'ignore' });
   const ended = new Promise(done => child.once('exit', done));
   const api: TestRegistry['api'] = (path, headers = {}) =>
     new Promise((resolve, reject) => {

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
 import { execute } from '../harness/execute.ts';
 import { importTree } from '../harness/image.ts';
+import { noRegistry, registryProgram } from '../harness/registry.ts';
 import { rootOnly } from '../harness/skip.ts';
 
 describe('images through the official client', { skip: rootOnly }, () => {
@@ -127,16 +128,14 @@ describe('images through the official client', { skip: rootOnly }, () => {
     );
   });
 
-  test('a pull from a registry on loopback, and its errors', {
-    skip: existsSync('/usr/bin/docker-registry') ? false : 'lacks docker-registry',
-  }, async () => {
+  test('a pull from a registry on loopback, and its errors', { skip: noRegistry }, async () => {
     const port = 20_000 + Math.floor(Math.random() * 10_000);
     const config = join(daemon.root, 'registry.yml');
     writeFileSync(
       config,
       `version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: ${daemon.root}/registry\nhttp:\n  addr: 127.0.0.1:${port}\n`,
     );
-    const registry = spawn('/usr/bin/docker-registry', ['serve', config], { stdio: 'ignore' });
+    const registry = spawn(registryProgram ?? '', ['serve', config], { stdio: 'ignore' });
     const ended = new Promise(done => registry.once('exit', done));
     try {
       while (!(await listens(port))) await delay(20);

@@ -57,16 +57,24 @@ export class ImagesClient {
     });
   }
 
-  /** Pulls one tag or digest, or every tag of a repository when `tag` is empty; ends with an `error` message when it failed. */
+  /**
+   * Pulls one tag or digest, or every tag of a repository when `tag` is empty; ends with an `error` message when it failed.
+   * `explain` asks for an aux message `{ PullTrace }` before the end; dockerd sends none.
+   */
   async pull(
     image: string,
     tag: string,
-    options: { readonly platform?: string; readonly authorization?: string; readonly signal?: AbortSignal } = {},
+    options: {
+      readonly platform?: string;
+      readonly authorization?: string;
+      readonly explain?: boolean;
+      readonly signal?: AbortSignal;
+    } = {},
   ): Promise<AsyncIterable<ProgressMessage>> {
     const answer = await this.#transport.call({
       method: 'POST',
       path: '/images/create',
-      query: { fromImage: image, tag, platform: options.platform },
+      query: { fromImage: image, tag, platform: options.platform, explain: options.explain },
       headers: options.authorization === undefined ? {} : { 'X-Registry-Auth': options.authorization },
       signal: options.signal,
     });

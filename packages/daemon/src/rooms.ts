@@ -41,8 +41,16 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
         get mirrors() {
           return current().registryMirrors;
         },
+        get proxies() {
+          const { httpProxy, httpsProxy, noProxy } = current();
+          return { http: httpProxy, https: httpsProxy, no: noProxy };
+        },
+        get maxDownloadAttempts() {
+          return current().maxDownloadAttempts;
+        },
       },
       maxConcurrentDownloads: config.maxConcurrentDownloads,
+      maxConcurrentUploads: config.maxConcurrentUploads,
     }).then(images => opened.use(images)),
     openNetworkStack({
       store,

@@ -156,9 +156,12 @@ export interface Images {
     options: { force: boolean; noPrune: boolean; platforms: readonly string[] },
   ): Promise<ImageDeleteItem[]>;
   prune(filters: Filters): Promise<{ ImagesDeleted: ImageDeleteItem[] | null; SpaceReclaimed: number }>;
-  /** `authorization` is the decoded X-Registry-Auth header. */
+  /**
+   * `authorization` is the decoded X-Registry-Auth header. Without a tag all tags of the repository are pulled. `explain` asks
+   * for a last aux message that says where the time went.
+   */
   pull(
-    reference: { image: string; tag: string; platform: string | undefined; authorization: unknown },
+    reference: { image: string; tag: string; platform: string | undefined; authorization: unknown; explain?: boolean },
     progress: Progress,
     signal: AbortSignal,
   ): Promise<void>;

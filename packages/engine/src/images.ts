@@ -7,6 +7,7 @@ import { parseImageChanges } from './image-changes.ts';
 import { imageHistory, imageInspect } from './image-documents.ts';
 import { listImages } from './image-list.ts';
 import { pruneImages } from './image-prune.ts';
+import { pullImages } from './image-pull.ts';
 import { removeImage } from './image-remove.ts';
 import { searchImages } from './image-search.ts';
 
@@ -36,20 +37,8 @@ export function imagesOf(context: EngineContext): Images {
       }),
     remove: (ref, options) => jobs.run('image.remove', ref, () => removeImage(context, ref, options)),
     prune: filters => jobs.run('image.prune', '', () => pruneImages(context, filters)),
-    pull: ({ image, tag, platform, authorization }, progress, signal) =>
-      jobs.run(
-        'image.pull',
-        image,
-        async () => {
-          const reference = pullReference(image, tag);
-          const stored = await store.pull(reference, { platform, authorization }, progress, signal);
-          context.events.publish('image', 'pull', reference, {
-            ...(stored.config.config?.Labels ?? {}),
-            name: familiarName(parseReference(reference)),
-          });
-        },
-        signal,
-      ),
+    pull: (request, progress, signal) =>
+      jobs.run('image.pull', request.image, () => pullImages(context, request, progress, signal), signal),
     push: ({ image, tag, platform, authorization }, progress, signal) =>
       jobs.run(
         'image.push',
@@ -118,13 +107,6 @@ export function imageEvent(
   image?: StoredImage,
 ): void {
   context.events.publish('image', action, id, { ...(image?.config.config?.Labels ?? {}), name });
-}
-
-/** `tag` is a tag or a digest; without it the name keeps its own, else `latest`. */
-function pullReference(image: string, tag: string): string {
-  if (tag.includes(':')) return familiarReference(parseReference(`${image}@${tag}`));
-  const reference = parseReference(image);
-  return familiarReference(tag === '' ? withDefaultTag(reference) : withTag(reference, tag));
 }
 
 function importReference(repository: string, tag: string): string | undefined {

@@ -7,6 +7,7 @@ import type { Change } from './files/layer-diff.ts';
 export type { CommitOptions } from './files/commit.ts';
 export type { Change } from './files/layer-diff.ts';
 export type { PathStatus } from './files/path.ts';
+export type { PullTrace, SpanName, TracedPart } from './pull/trace.ts';
 
 /** How a root file system is put together; the runtime mounts it as a detached mount. */
 export type RootMount =
@@ -123,6 +124,10 @@ export interface Registries {
   login(authorization: unknown, signal: AbortSignal): Promise<string>;
   inspect(reference: string, authorization: unknown, signal: AbortSignal): Promise<DistributionInspect>;
   search(term: string, limit: number, authorization: unknown, signal: AbortSignal): Promise<SearchResult[]>;
+  /** All tags of a repository. */
+  tags(repository: string, authorization: unknown, signal: AbortSignal): Promise<string[]>;
+  /** Registries that have mirrors by a hosts.toml. */
+  configured(): Promise<readonly { readonly name: string; readonly mirrors: readonly string[] }[]>;
 }
 
 /** The local images and the writable layers of containers. */
@@ -150,9 +155,15 @@ export interface ImageStore extends AsyncDisposable {
   noteUsed(imageId: string): void;
   /** Removes an image without names, and its layers that nothing else uses. */
   delete(imageId: string, options: { readonly noPrune: boolean }): Promise<readonly string[]>;
+  /** @param options `explain` asks for a last aux message `{ PullTrace }`, `isOneOfMany` leaves the final status to the caller */
   pull(
     reference: string,
-    options: { readonly platform: string | undefined; readonly authorization: unknown },
+    options: {
+      readonly platform: string | undefined;
+      readonly authorization: unknown;
+      readonly explain?: boolean;
+      readonly isOneOfMany?: boolean;
+    },
     progress: TransferProgress,
     signal: AbortSignal,
   ): Promise<StoredImage>;

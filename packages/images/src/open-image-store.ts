@@ -4,10 +4,12 @@ import type { StateStore } from '@gantry/store';
 import { importImage } from './archive/import.ts';
 import { loadImages } from './archive/load.ts';
 import { saveImages } from './archive/save.ts';
-import type { ImageStore } from './face.ts';
+import type { ImageStore, TransferProgress } from './face.ts';
 import { commitContainer } from './files/commit.ts';
 import { differenceOf } from './files/container-difference.ts';
 import { containerFiles } from './files/container-files.ts';
+import type { RegistryOptions } from './pull/endpoints.ts';
+import { PartialDownloads } from './pull/partial-downloads.ts';
 import type { PullContext } from './pull/pull.ts';
 import { SharedPulls } from './pull/shared-pulls.ts';
 import { seedArchive } from './seed.ts';
@@ -26,7 +28,7 @@ export type ImageStoreOptions = {
   readonly store: StateStore;
   /** `overlay2` or `vfs`; the one used before, or the first that works, when not given. */
   readonly storageDriver?: string;
-  readonly registries?: { readonly insecure: readonly string[]; readonly mirrors: readonly string[] };
+  readonly registries?: RegistryOptions;
   /** Layers of one pull that are fetched at the same time; 3 when not given. */
   readonly maxConcurrentDownloads?: number;
   /** Layers of one push that are sent at the same time; 5 when not given. */
@@ -58,6 +60,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     images,
     registries: options.registries ?? { insecure: [], mirrors: [] },
     maxConcurrentDownloads: options.maxConcurrentDownloads ?? 3,
+    partials: await PartialDownloads.open(root),
   };
   const lowerOf = (imageId: string): string[] => database.imageLayers(imageId).map(layer => layer.folder);
 
@@ -69,6 +72,9 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
         (await import('./registry/login.ts')).login(registries, authorization, signal),
       inspect: async (reference, authorization, signal) =>
         (await import('./registry/distribution.ts')).inspectDistribution(registries, reference, authorization, signal),
+      tags: async (repository, authorization, signal) =>
+        (await import('./pull/pull.ts')).listTags(registries, repository, authorization, signal),
+      configured: async () => (await import('./pull/endpoints.ts')).configuredRegistries(registries),
       search: async (term, limit, authorization, signal) =>
         (await import('./registry/search.ts')).searchImages(registries, term, limit, authorization, signal),
     },
@@ -82,12 +88,16 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     leavePlatforms: imageId => images.leavePlatforms(imageId),
     noteUsed: imageId => images.noteUsed(imageId),
     delete: (imageId, deleteOptions) => images.delete(imageId, deleteOptions),
-    pull: (reference, pullOptions, progress, signal) =>
-      pulls.run(JSON.stringify([reference, pullOptions]), progress, signal, async (tell, shared) => {
-        // Loaded at the first pull: HTTP clients and TLS are 15 MB.
-        const { pullImage } = await import('./pull/pull.ts');
-        return pullImage(context, reference, pullOptions, tell, shared);
-      }),
+    async pull(reference, { explain = false, ...pullOptions }, progress, signal) {
+      // Loaded at the first pull: HTTP clients and TLS are 15 MB.
+      const { isTraceMessage, pullImage } = await import('./pull/pull.ts');
+      const wanted: TransferProgress = message => {
+        if (explain || !isTraceMessage(message)) progress(message);
+      };
+      return await pulls.run(JSON.stringify([reference, pullOptions]), wanted, signal, (tell, shared) =>
+        pullImage(context, reference, pullOptions, tell, shared),
+      );
+    },
     push: async (reference, pushOptions, progress, signal) => {
       const { pushImages } = await import('./push/push.ts');
       const maxConcurrentUploads = options.maxConcurrentUploads ?? 5;

@@ -70,7 +70,14 @@ async function create(call: Call): Promise<void> {
 
 async function pull(call: Call, image: string, platform: string | undefined): Promise<void> {
   if (image === 'scratch') throw forbidden("'scratch' is a reserved name");
-  const request = { image, tag: call.query.get('tag'), platform, authorization: registryAuthorization(call) };
+  const request = {
+    image,
+    tag: call.query.get('tag'),
+    platform,
+    authorization: registryAuthorization(call),
+    // Ours alone: a last line tells where the time went.
+    explain: call.query.bool('explain'),
+  };
   await streamProgress(call, progress => call.engine.images.pull(request, progress, call.signal));
 }
 

@@ -69,7 +69,11 @@ export function serverText(info: Info): string {
     .filter(index => index.Secure === false)
     .map(index => text(index.Name));
   section(lines, 'Insecure Registries', [...insecure, ...texts(registry.InsecureRegistryCIDRs)]);
-  section(lines, 'Registry Mirrors', texts(registry.Mirrors));
+  const others = Object.values(object(registry.IndexConfigs))
+    .map(object)
+    .filter(index => index.Official !== true)
+    .flatMap(index => texts(index.Mirrors).map(mirror => `${mirror} (for ${text(index.Name)})`));
+  section(lines, 'Registry Mirrors', [...texts(registry.Mirrors), ...others]);
   line('Live Restore Enabled', info.LiveRestoreEnabled);
   given('Product License', info.ProductLicense);
   return `${lines.join('\n')}\n\n`;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Given } from './command-line.ts';
 import { readConfigFile } from './config-file.ts';
+import { checkMirror } from './registry-mirror.ts';
 import { settings } from './settings.ts';
 import { type AddressPool, ConfigError, checkHonoured, fromFlags, type Ulimit, type Value } from './values.ts';
 
@@ -46,6 +47,7 @@ export type DaemonConfig = {
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
   readonly maxConcurrentDownloads: number;
+  readonly maxConcurrentUploads: number;
   readonly maxDownloadAttempts: number;
   readonly httpProxy: string;
   readonly httpsProxy: string;
@@ -134,8 +136,9 @@ function complete(configFile: string, values: ReadonlyMap<string, Value>): Daemo
     liveRestore: on('live-restore', true),
     shutdownTimeoutSeconds: count('shutdown-timeout', 15),
     insecureRegistries: texts('insecure-registry'),
-    registryMirrors: texts('registry-mirror'),
+    registryMirrors: texts('registry-mirror').map(checkMirror),
     maxConcurrentDownloads: atLeast('max concurrent downloads', count('max-concurrent-downloads', 3), 1),
+    maxConcurrentUploads: atLeast('max concurrent uploads', count('max-concurrent-uploads', 5), 1),
     maxDownloadAttempts: atLeast('max download attempts', count('max-download-attempts', 5), 1),
     httpProxy: text('http-proxy', process.env.HTTP_PROXY ?? process.env.http_proxy ?? ''),
     httpsProxy: text('https-proxy', process.env.HTTPS_PROXY ?? process.env.https_proxy ?? ''),

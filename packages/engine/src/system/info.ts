@@ -51,7 +51,7 @@ export async function engineInfo(context: EngineContext): Promise<Record<string,
     OSType: 'linux',
     Architecture: MACHINES[arch()] ?? arch(),
     IndexServerAddress: 'https://index.docker.io/v1/',
-    RegistryConfig: registryConfig(context),
+    RegistryConfig: registryConfig(context, await images.registries.configured()),
     NCPU: kernel.cpus,
     MemTotal: totalmem(),
     GenericResources: null,
@@ -106,19 +106,27 @@ function securityOptions({ options: { defaults } }: EngineContext): string[] {
   ];
 }
 
-function registryConfig({ options: { daemon } }: EngineContext): Record<string, unknown> {
+function registryConfig(
+  { options: { daemon } }: EngineContext,
+  configured: readonly { readonly name: string; readonly mirrors: readonly string[] }[],
+): Record<string, unknown> {
   const isRange = (registry: string): boolean => /\/\d+$/.test(registry);
-  const index = (name: string, mirrors: readonly string[], secure: boolean, official: boolean): [string, unknown] => [
+  // By a hosts.toml, which counts before the daemon's own list.
+  const own = new Map(configured.map(({ name, mirrors }) => [name, mirrors]));
+  const insecure = daemon.insecureRegistries.filter(name => !isRange(name));
+  const hubMirrors = own.get('docker.io') ?? daemon.registryMirrors;
+  const index = (name: string, secure: boolean, official: boolean): [string, unknown] => [
     name,
-    { Mirrors: mirrors, Name: name, Official: official, Secure: secure },
+    { Mirrors: official ? hubMirrors : (own.get(name) ?? []), Name: name, Official: official, Secure: secure },
   ];
   return {
     IndexConfigs: Object.fromEntries([
-      index('docker.io', daemon.registryMirrors, true, true),
-      ...daemon.insecureRegistries.filter(name => !isRange(name)).map(name => index(name, [], false, false)),
+      index('docker.io', true, true),
+      ...[...own.keys()].filter(name => name !== 'docker.io').map(name => index(name, true, false)),
+      ...insecure.map(name => index(name, false, false)),
     ]),
     InsecureRegistryCIDRs: ['::1/128', '127.0.0.0/8', ...daemon.insecureRegistries.filter(isRange)],
-    Mirrors: daemon.registryMirrors.length === 0 ? null : daemon.registryMirrors,
+    Mirrors: hubMirrors.length === 0 ? null : hubMirrors,
   };
 }
 

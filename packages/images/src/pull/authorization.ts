@@ -1,6 +1,8 @@
 import { systemError, unauthorized } from '@gantry/errors';
 import { parseJson } from '@gantry/oci';
 import { type HttpClient, readBody } from './http.ts';
+import { patiently } from './patience.ts';
+import type { Tracer } from './trace.ts';
 
 /** What a client sends as X-Registry-Auth, decoded. */
 export type Credentials = {
@@ -60,6 +62,10 @@ export class Authorizer {
   /** The token server's refresh token, when one was asked for and given. */
   identityToken = '';
   #header: string | undefined;
+  /** The token server that has given the token: it is asked again when the token expires. */
+  #bearer: Challenge | undefined;
+  /** Layers that meet an expired token at the same time wait for one new one. */
+  #fetching: Promise<void> | undefined;
   #validUntilMs = Number.POSITIVE_INFINITY;
 
   /** @param scopes what a token is asked for; none for a mere login */
@@ -80,11 +86,11 @@ export class Authorizer {
    * Gets a new header for a 401 answer. Returns false when the registry asks for nothing that we have.
    * @throws unauthorized when the token server refuses the credentials
    */
-  async answer(challenges: readonly Challenge[], signal: AbortSignal): Promise<boolean> {
+  async answer(challenges: readonly Challenge[], signal: AbortSignal, trace?: Tracer): Promise<boolean> {
     const bearer = challenges.find(challenge => challenge.scheme === 'bearer');
     const { username, password } = this.#credentials;
     if (bearer) {
-      await this.#fetchToken(bearer, signal);
+      await this.#newToken(bearer, signal, trace);
       return true;
     }
     if (!challenges.some(challenge => challenge.scheme === 'basic') || username === undefined) return false;
@@ -92,6 +98,21 @@ export class Authorizer {
     const isNew = this.#header !== header;
     this.#header = header;
     return isNew;
+  }
+
+  /** Gets a new token when the last one has expired, so that no request is sent for nothing. */
+  async renew(signal: AbortSignal, trace?: Tracer): Promise<void> {
+    if (this.#bearer && Date.now() >= this.#validUntilMs) await this.#newToken(this.#bearer, signal, trace);
+  }
+
+  async #newToken(bearer: Challenge, signal: AbortSignal, trace: Tracer | undefined): Promise<void> {
+    const startMs = performance.now();
+    this.#fetching ??= this.#fetchToken(bearer, signal).finally(() => {
+      this.#fetching = undefined;
+    });
+    await this.#fetching;
+    this.#bearer = bearer;
+    trace?.('token', startMs, performance.now());
   }
 
   async #fetchToken({ parameters }: Challenge, signal: AbortSignal): Promise<void> {
@@ -127,7 +148,8 @@ export class Authorizer {
       }
     }
     const method = body === undefined ? 'GET' : 'POST';
-    const answer = await this.#http.send(url, { method, headers, signal, ...(body === undefined ? {} : { body }) });
+    const request = { method, headers, signal, ...(body === undefined ? {} : { body }) } as const;
+    const answer = await patiently(() => this.#http.send(url, request), signal);
     const bytes = await readBody(answer, MAX_TOKEN_ANSWER, 'the answer of the token server');
     const status = answer.statusCode ?? 0;
     if (status === 401 || status === 403) {

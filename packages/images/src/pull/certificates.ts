@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invalidParameter } from '@gantry/errors';
 
@@ -12,8 +12,8 @@ export type TlsFiles = {
   readonly key?: Buffer[];
 };
 
-/** Ours first: a host that has a folder there is not looked for in Docker's. */
-const DIRECTORIES = ['/etc/gantry/certs.d', '/etc/docker/certs.d'];
+/** Folders with one folder a registry host. Ours first: a host that has one there is not looked for in Docker's. */
+export const CERTIFICATE_DIRECTORIES: readonly string[] = ['/etc/gantry/certs.d', '/etc/docker/certs.d'];
 
 /**
  * Reads the certificates of a registry host (with its port) from certs.d: `*.crt` are authorities that are trusted too,
@@ -23,12 +23,11 @@ const DIRECTORIES = ['/etc/gantry/certs.d', '/etc/docker/certs.d'];
  */
 export async function readCertificates(
   host: string,
-  directories: readonly string[] = DIRECTORIES,
+  directories: readonly string[] = CERTIFICATE_DIRECTORIES,
 ): Promise<TlsFiles | undefined> {
-  for (const directory of directories) {
-    const folder = join(directory, host);
-    const names = await readdir(folder).catch(() => undefined);
-    if (names === undefined) continue;
+  const folder = await registryFolder(host, directories);
+  if (folder !== undefined) {
+    const names = await readdir(folder);
     const named = (extension: string): string[] => names.filter(name => name.endsWith(extension)).sort();
     const read = (name: string): Promise<Buffer> => readFile(join(folder, name));
     const authorities = await Promise.all(named('.crt').map(read));
@@ -50,9 +49,7 @@ export async function readCertificates(
       }
     }
     return {
-      ...(authorities.length === 0
-        ? {}
-        : { ca: [...tls.getCACertificates('default'), ...authorities.map(pem => pem.toString('latin1'))] }),
+      ...(authorities.length === 0 ? {} : { ca: withAuthorities(authorities) }),
       ...(certificates.length === 0
         ? {}
         : {
@@ -60,6 +57,32 @@ export async function readCertificates(
             key: await Promise.all(certificates.map(name => read(beside(name, '.cert', '.key')))),
           }),
     };
+  }
+  return undefined;
+}
+
+/** The machine's own authorities and these. */
+export function withAuthorities(pems: readonly Buffer[]): string[] {
+  return [...tls.getCACertificates('default'), ...pems.map(pem => pem.toString('latin1'))];
+}
+
+/**
+ * The folder of a registry (with its port) in the first directory that has one: `HOST:PORT`, `HOST_PORT_` as containerd
+ * writes it where a colon may not be, or `_default` for all that have none.
+ */
+export async function registryFolder(host: string, directories: readonly string[]): Promise<string | undefined> {
+  // What is no host names no folder.
+  if (!/^[A-Za-z0-9.:_[\]-]+$/.test(host) || host.startsWith('.')) return undefined;
+  const names = [host, host.replace(/:(\d+)$/, '_$1_'), '_default'];
+  for (const name of new Set(names)) {
+    for (const directory of directories) {
+      const folder = join(directory, name);
+      const isThere = await stat(folder).then(
+        status => status.isDirectory(),
+        () => false,
+      );
+      if (isThere) return folder;
+    }
   }
   return undefined;
 }

@@ -1,8 +1,10 @@
-import type { IncomingMessage } from 'node:http';
-import type { Agent as HttpsAgent } from 'node:https';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { cancelled, isGantryError, messageOf, systemError } from '@gantry/errors';
 import type { TlsFiles } from './certificates.ts';
+import { type ProxySettings, proxyFor } from './proxy.ts';
+import type { Tracer } from './trace.ts';
 
 // Not imported: an import of node:http evaluates its lazy exports, and so loads Node's fetch (13 MB) too.
 const { Agent: HttpAgent, request: httpRequest } = process.getBuiltinModule('node:http');
@@ -14,6 +16,8 @@ export type HttpRequest = {
   /** A stream is read once: an answer that redirects is given back as it is. */
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
+  /** Told where the time of the request goes. */
+  readonly trace?: Tracer | undefined;
 };
 
 /** A host could not be reached, or answered in no way that can be used. */
@@ -28,36 +32,59 @@ export class ConnectionError extends Error {
 }
 
 const CONNECT_MS = 30_000;
+const ANSWER_MS = 30_000;
 /** No byte for this long, and the answer is given up. */
 const SILENCE_MS = 60_000;
-/** A registry may take its time to check and move a large blob after its last byte. */
 const UPLOAD_SILENCE_MS = 300_000;
 const MAX_REDIRECTS = 10;
 
-/** HTTP with connections kept open, redirects followed, and every wait bounded. */
-export class HttpClient implements Disposable {
-  readonly #http = new HttpAgent({ keepAlive: true, maxSockets: 16 });
-  readonly #https: HttpsAgent;
-  readonly #userAgent: string;
+export type HttpOptions = {
+  readonly verifyCertificates: boolean;
+  readonly userAgent: string;
+  readonly tls?: TlsFiles | undefined;
+  readonly proxies?: ProxySettings | undefined;
+  readonly connectTimeoutMs?: number | undefined;
+  /** The host (with port) that `tls` shows its client's certificate to, and `headers` are for. */
+  readonly host?: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+};
 
-  constructor(options: {
-    readonly verifyCertificates: boolean;
-    readonly userAgent: string;
-    readonly tls?: TlsFiles | undefined;
-  }) {
-    this.#userAgent = options.userAgent;
-    this.#https = new https.Agent({
+/** HTTP with connections kept open, redirects followed, proxies used, and every wait bounded. */
+export class HttpClient implements Disposable {
+  readonly #agents = new Map<string, Agent>();
+  readonly #options: HttpOptions;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+  }
+
+  #agent(url: URL): Agent {
+    const { verifyCertificates, tls, proxies, host } = this.#options;
+    const proxy = proxies && proxyFor(url, proxies);
+    const isOwn = host === undefined || url.host === host;
+    const isTls = url.protocol === 'https:';
+    const key = `${isTls} ${isOwn} ${proxy?.href ?? ''}`;
+    const known = this.#agents.get(key);
+    if (known) return known;
+    const common = {
       keepAlive: true,
       maxSockets: 16,
-      rejectUnauthorized: options.verifyCertificates,
-      ...(options.tls ?? {}),
-    });
+      ...(proxy ? { proxyEnv: { HTTP_PROXY: proxy.href, HTTPS_PROXY: proxy.href, NO_PROXY: '' } } : {}),
+    };
+    const { ca } = tls ?? {};
+    // Another host (a redirect's) sees no client's certificate.
+    const shown = isOwn ? (tls ?? {}) : ca === undefined ? {} : { ca };
+    const agent = isTls
+      ? new https.Agent({ ...common, rejectUnauthorized: verifyCertificates, ...shown })
+      : new HttpAgent(common);
+    this.#agents.set(key, agent);
+    return agent;
   }
 
   /** Sends a request; the answer's body is the caller's to read or destroy. @throws ConnectionError, cancelled */
   async send(url: URL, request: HttpRequest): Promise<IncomingMessage> {
     let target = url;
-    let headers = { ...request.headers };
+    let headers = { ...(url.host === this.#options.host ? this.#options.headers : {}), ...request.headers };
     for (let step = 0; step <= MAX_REDIRECTS; step++) {
       const answer = await this.#once(target, { ...request, headers });
       const { statusCode = 0 } = answer;
@@ -65,15 +92,16 @@ export class HttpClient implements Disposable {
       if (statusCode < 301 || statusCode > 308 || statusCode === 304 || location === undefined) return answer;
       if (isStream(request.body)) return answer;
       answer.resume();
-      const next = new URL(location, target);
+      const next = URL.canParse(location, target.href) ? new URL(location, target) : undefined;
+      if (!next) throw systemError(`${target.host} redirects to ${JSON.stringify(location)}, which is no address`);
       if (next.protocol !== 'http:' && next.protocol !== 'https:') {
         throw systemError(`${url.host} redirects to ${next.protocol}, which is not followed`);
       }
       if (target.protocol === 'https:' && next.protocol === 'http:') {
         throw systemError(`${url.host} redirects from https to plain http (${next.host}), which is not followed`);
       }
-      // Credentials are for the host that asked for them.
-      if (next.host !== target.host) headers = withoutAuthorization(headers);
+      // Credentials are for the host that asked for them, and so is all that its hosts.toml has for it.
+      if (next.host !== target.host) headers = withoutCredentials(headers, this.#options.headers ?? {});
       target = next;
     }
     throw systemError(`Get "${url.href}": stopped after ${MAX_REDIRECTS} redirects`);
@@ -85,15 +113,20 @@ export class HttpClient implements Disposable {
     return new Promise((resolve, reject) => {
       const isTls = url.protocol === 'https:';
       const make = isTls ? https.request : httpRequest;
-      const agent = isTls ? this.#https : this.#http;
-      const headers = { 'User-Agent': this.#userAgent, ...request.headers };
+      const agent = this.#agent(url);
+      const headers = { 'User-Agent': this.#options.userAgent, ...request.headers };
       const streamed = isStream(body) ? body : undefined;
-      const sent = make(url, { method, agent, headers, signal, timeout: streamed ? UPLOAD_SILENCE_MS : CONNECT_MS });
+      const connectMs = this.#options.connectTimeoutMs ?? CONNECT_MS;
+      // A registry may take its time to check what it was given.
+      const answerMs = method === 'PUT' || streamed ? UPLOAD_SILENCE_MS : ANSWER_MS;
+      const sent = make(url, { method, agent, headers, signal, timeout: answerMs });
+      if (request.trace) traceRequest(sent, isTls, request.trace);
       const giveUp = (): void => {
         sent.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' }));
       };
       // The socket's own time-out sees silence only; a name that resolves for ever is seen by this one.
-      const timer = setTimeout(giveUp, CONNECT_MS);
+      const timer = setTimeout(giveUp, answerMs);
+      const connecting = setTimeout(giveUp, connectMs);
       sent.on('timeout', giveUp);
       sent.on('response', answer => {
         clearTimeout(timer);
@@ -104,19 +137,24 @@ export class HttpClient implements Disposable {
       });
       sent.on('error', error => {
         clearTimeout(timer);
+        clearTimeout(connecting);
         reject(
           signal.aborted ? cancelled('the transfer was cancelled', { cause: error }) : connectionError(url, error),
         );
+      });
+      sent.once('socket', socket => {
+        const connected = (): void => {
+          clearTimeout(connecting);
+          // An upload may take long; only its connection may not.
+          if (streamed) clearTimeout(timer);
+        };
+        if (socket.connecting) socket.once(isTls ? 'secureConnect' : 'connect', connected);
+        else connected();
       });
       if (!streamed) {
         sent.end(body);
         return;
       }
-      // An upload may take long; only its connection may not.
-      sent.once('socket', socket => {
-        if (socket.connecting) socket.once(isTls ? 'secureConnect' : 'connect', () => clearTimeout(timer));
-        else clearTimeout(timer);
-      });
       pipeline(streamed, sent).catch(error => {
         // What the source says is the reason; what the connection says comes by its own event.
         if (!sent.destroyed) sent.destroy(error);
@@ -126,8 +164,7 @@ export class HttpClient implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#http.destroy();
-    this.#https.destroy();
+    for (const agent of this.#agents.values()) agent.destroy();
   }
 }
 
@@ -150,8 +187,29 @@ function isStream(body: HttpRequest['body']): body is AsyncIterable<Uint8Array> 
   return typeof body === 'object' && Symbol.asyncIterator in body;
 }
 
-function withoutAuthorization(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization'));
+function withoutCredentials(
+  headers: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const secret = new Set(['authorization', 'cookie', ...Object.keys(own).map(name => name.toLowerCase())]);
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !secret.has(name.toLowerCase())));
+}
+
+/** Tells where the time until the answer goes: name, connection, and what the registry takes for itself. */
+function traceRequest(sent: ClientRequest, isTls: boolean, trace: Tracer): void {
+  let fromMs = performance.now();
+  const next = (name: Parameters<Tracer>[0]) => (): void => {
+    const nowMs = performance.now();
+    trace(name, fromMs, nowMs);
+    fromMs = nowMs;
+  };
+  sent.once('socket', (socket: Socket) => {
+    if (!socket.connecting) return;
+    socket.once('lookup', next('name'));
+    socket.once('connect', next('connect'));
+    if (isTls) socket.once('secureConnect', next('connect'));
+  });
+  sent.once('response', next('answer'));
 }
 
 /** Says what went wrong as Go's net/http does, since scripts look for its words. */

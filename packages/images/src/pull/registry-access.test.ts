@@ -2,20 +2,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseReference } from '@gantry/oci';
 import { readChallenges, readCredentials } from './authorization.ts';
-import { endpointsOf, isInsecure } from './endpoints.ts';
+import { findEndpoints, isInsecure } from './endpoints.ts';
 import { humanSize, progressBar } from './progress-bar.ts';
 
-test('endpoints: mirrors first for Docker Hub, TLS before plain HTTP where that is allowed', () => {
-  const urls = (name: string, insecure: string[] = [], mirrors: string[] = []): string[] =>
-    endpointsOf(parseReference(name), { insecure, mirrors }).map(({ url }) => url.href);
-  assert.deepEqual(urls('busybox'), ['https://registry-1.docker.io/']);
-  assert.deepEqual(urls('busybox', [], ['https://mirror.example/sub']), [
-    'https://mirror.example/sub/',
-    'https://registry-1.docker.io/',
+test('endpoints: mirrors first for Docker Hub, TLS before plain HTTP where that is allowed', async () => {
+  const urls = async (name: string, insecure: string[] = [], mirrors: string[] = []): Promise<string[]> => {
+    const options = { insecure, mirrors, directories: [] };
+    return (await findEndpoints(parseReference(name), options, 'pull')).map(({ url }) => url.href);
+  };
+  assert.deepEqual(await urls('busybox'), ['https://registry-1.docker.io/v2/']);
+  assert.deepEqual(await urls('busybox', [], ['https://mirror.example/sub']), [
+    'https://mirror.example/sub/v2/',
+    'https://registry-1.docker.io/v2/',
   ]);
-  assert.deepEqual(urls('example.com/a'), ['https://example.com/']);
-  assert.deepEqual(urls('example.com/a', ['example.com']), ['https://example.com/', 'http://example.com/']);
-  assert.deepEqual(urls('localhost:5000/a'), ['https://localhost:5000/', 'http://localhost:5000/']);
+  assert.deepEqual(await urls('example.com/a'), ['https://example.com/v2/']);
+  assert.deepEqual(await urls('example.com/a', ['example.com']), ['https://example.com/v2/', 'http://example.com/v2/']);
+  assert.deepEqual(await urls('localhost:5000/a'), ['https://localhost:5000/v2/', 'http://localhost:5000/v2/']);
 });
 
 test('loopback and what is listed by name, port or network is insecure', () => {
@@ -25,10 +27,11 @@ test('loopback and what is listed by name, port or network is insecure', () => {
     '127.0.0.1:5000',
     '127.9.9.9',
     '[::1]:5000',
+    '[fd00::1]:5000',
     '10.1.2.3:80',
     'reg.local:5000',
   ]) {
-    assert.ok(isInsecure(host, ['10.0.0.0/8', 'reg.local:5000']), host);
+    assert.ok(isInsecure(host, ['10.0.0.0/8', 'fd00::/8', 'http://reg.local:5000/']), host);
   }
   for (const host of ['example.com', '11.0.0.1', 'reg.local:5001', '127.evil.com', 'localhost.evil.com']) {
     assert.ok(!isInsecure(host, ['10.0.0.0/8', 'reg.local:5000', 'x/y']), host);

@@ -1,30 +1,28 @@
 import type { IncomingMessage } from 'node:http';
-import { setTimeout as wait } from 'node:timers/promises';
-import { cancelled, isGantryError, messageOf, systemError } from '@gantry/errors';
+import { systemError } from '@gantry/errors';
 import {
-  type Descriptor,
   type Digest,
   digestOf,
   hashFor,
   isDigest,
   MANIFEST_TYPES,
   MAX_MANIFEST_BYTES,
+  parseJson,
   type Reference,
   withDigest,
 } from '@gantry/oci';
 import type { Credentials } from './authorization.ts';
 import type { Endpoint } from './endpoints.ts';
-import { ConnectionError, type HttpRequest, readBody } from './http.ts';
+import { ConnectionError, readBody } from './http.ts';
 import { registryError } from './registry-error.ts';
 import { RegistrySession } from './registry-session.ts';
+import type { Tracer } from './trace.ts';
 
 export type FetchedManifest = {
   readonly bytes: Buffer;
   readonly digest: Digest;
   readonly contentType: string | undefined;
 };
-
-const ATTEMPTS = 5;
 
 /** One repository at one endpoint, by the distribution protocol. @see OCI distribution-spec 1.1, "Pull" */
 export class RegistryClient implements Disposable {
@@ -42,24 +40,34 @@ export class RegistryClient implements Disposable {
     this.#session = new RegistrySession(endpoint, credentials, [`repository:${reference.path}:pull`]);
   }
 
-  #url(rest: string): URL {
-    return new URL(`v2/${this.#reference.path}/${rest}`, this.endpoint.url);
+  /** Where something of the repository is, as `blobs/DIGEST`. */
+  url(rest: string): URL {
+    return this.#session.url(`${this.#reference.path}/${rest}`);
   }
 
   /** The digest that a tag has now, undefined when the registry does not say; costs less than the manifest. */
-  async resolve(tag: string, signal: AbortSignal): Promise<Digest | undefined> {
-    const answer = await this.#ask(this.#url(`manifests/${tag}`), { method: 'HEAD', headers: ACCEPT, signal });
+  async resolve(tag: string, signal: AbortSignal, trace?: Tracer): Promise<Digest | undefined> {
+    const request = { method: 'HEAD', headers: ACCEPT, signal, trace } as const;
+    const answer = await this.#session.ask(this.url(`manifests/${tag}`), request);
     answer.resume();
     const digest = answer.headers['docker-content-digest'];
     return answer.statusCode === 200 && isDigest(digest) ? digest : undefined;
   }
 
   /** A manifest or index by tag or digest; one asked for by digest has that digest. */
-  async manifest(which: string, signal: AbortSignal): Promise<FetchedManifest> {
-    const url = this.#url(`manifests/${which}`);
-    const answer = await this.#ask(url, { method: 'GET', headers: ACCEPT, signal });
+  async manifest(which: string, signal: AbortSignal, trace?: Tracer): Promise<FetchedManifest> {
+    const url = this.url(`manifests/${which}`);
+    const answer = await this.#session.ask(url, { method: 'GET', headers: ACCEPT, signal, trace });
     const asked = isDigest(which) ? withDigest(this.#reference, which) : this.#reference;
     if (answer.statusCode !== 200) throw await registryError(answer, url, asked, this.#action);
+    const stated = Number(answer.headers['content-length'] ?? 0);
+    // Not read at all, where it is known before.
+    if (stated > MAX_MANIFEST_BYTES) {
+      answer.destroy();
+      throw systemError(`the manifest of ${which} is larger than the allowed ${MAX_MANIFEST_BYTES} bytes`, {
+        hint: `${url.host} says it has ${stated} bytes: that is no image`,
+      });
+    }
     const bytes = await readBody(answer, MAX_MANIFEST_BYTES, `the manifest of ${which}`);
     const digest = isDigest(which) ? which : digestOf(bytes);
     if (hashFor(digest).update(bytes).digest('hex') !== digest.slice(digest.indexOf(':') + 1)) {
@@ -70,77 +78,53 @@ export class RegistryClient implements Disposable {
     return { bytes, digest, contentType: answer.headers['content-type'] };
   }
 
+  /** All tags, in the registry's order. */
+  async tags(signal: AbortSignal): Promise<string[]> {
+    const tags: string[] = [];
+    let url: URL | undefined = this.url('tags/list');
+    for (let page = 0; url && page < MAX_PAGES; page++) {
+      const answer: IncomingMessage = await this.#session.ask(url, { method: 'GET', signal });
+      if (answer.statusCode !== 200) throw await registryError(answer, url, this.#reference, this.#action);
+      const document = parseJson(
+        await readBody(answer, MAX_MANIFEST_BYTES, 'the list of tags'),
+        MAX_MANIFEST_BYTES,
+        'list of tags',
+      );
+      if (Array.isArray(document.tags)) tags.push(...document.tags.filter(tag => typeof tag === 'string'));
+      const next: string | undefined = /<([^>]+)>;\s*rel="?next"?/.exec(String(answer.headers.link ?? ''))?.[1];
+      url = next !== undefined && URL.canParse(next, url.href) ? new URL(next, url) : undefined;
+      if (url && url.host !== this.endpoint.url.host) url = undefined;
+    }
+    return tags;
+  }
+
   /** Tells whether the repository has a blob. */
   async hasBlob(digest: Digest, signal: AbortSignal): Promise<boolean> {
-    const answer = await this.#ask(this.#url(`blobs/${digest}`), { method: 'HEAD', signal });
+    const answer = await this.#session.ask(this.url(`blobs/${digest}`), { method: 'HEAD', signal });
     answer.resume();
     return answer.statusCode === 200;
   }
 
-  /** A small blob, checked against its descriptor. */
-  async document({ digest, size }: Descriptor, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
-    if (size > maxBytes) throw systemError(`the blob ${digest} has ${size} bytes, at most ${maxBytes} are allowed`);
-    const parts: Buffer[] = [];
-    for await (const part of this.blob({ digest, size }, { onRetry: () => {} }, signal)) parts.push(part);
-    const bytes = Buffer.concat(parts);
-    if (hashFor(digest).update(bytes).digest('hex') !== digest.slice(digest.indexOf(':') + 1)) {
-      throw systemError(`image config verification failed for digest ${digest}`);
-    }
-    return bytes;
-  }
-
-  /**
-   * The bytes of a blob, exactly `size` of them. A connection that breaks is taken up again where it broke.
-   * @param onRetry told how many seconds are waited before the next attempt
-   */
-  async *blob(
-    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
-    { onRetry }: { readonly onRetry: (seconds: number) => void },
-    signal: AbortSignal,
-  ): AsyncGenerator<Buffer> {
-    const url = this.#url(`blobs/${digest}`);
-    let done = 0;
-    for (let attempt = 1; ; attempt++) {
-      const before = done;
-      try {
-        for await (const part of this.#range(url, done, signal)) {
-          done += part.length;
-          if (done > size) throw systemError(`the blob ${digest} is longer than the ${size} bytes its manifest states`);
-          yield part;
-        }
-        if (done === size) return;
-        throw new ConnectionError('unexpected EOF', 'EOF', undefined);
-      } catch (error) {
-        if (signal.aborted) throw cancelled('the transfer was cancelled', { cause: error });
-        if (done > before) attempt = 1;
-        if (!isTransient(error) || attempt >= ATTEMPTS) {
-          throw isGantryError(error) ? error : systemError(`Get "${url.href}": ${messageOf(error)}`, { cause: error });
-        }
-        // A first break is most often a connection that was closed in between.
-        const seconds = attempt === 1 && done > before ? 1 : attempt * 5;
-        for (let left = seconds; left > 0; left--) {
-          onRetry(left);
-          await wait(1000, undefined, { signal }).catch(() => {});
-        }
-      }
-    }
-  }
-
-  async *#range(url: URL, from: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+  /** The bytes of a blob from `from` on, as the registry sends them, once. @throws unavailable for a 5xx, ConnectionError */
+  async *range(digest: Digest, from: number, signal: AbortSignal, trace?: Tracer): AsyncGenerator<Buffer> {
+    const url = this.url(`blobs/${digest}`);
     const headers: Record<string, string> = from === 0 ? {} : { Range: `bytes=${from}-` };
-    const answer = await this.#ask(url, { method: 'GET', headers, signal });
+    const answer = await this.#session.ask(url, { method: 'GET', headers, signal, trace }, false);
     const status = answer.statusCode ?? 0;
     if (status !== 200 && status !== 206) throw await registryError(answer, url, this.#reference);
-    let skip = status === 206 ? 0 : from;
+    // Some answer a range with all of it, or with another range.
+    const begins =
+      status === 206 ? Number(/^bytes (\d+)-/.exec(answer.headers['content-range'] ?? '')?.[1] ?? from) : 0;
+    if (begins > from) throw new ConnectionError('the answer begins behind what was asked for', 'EOF', undefined);
+    let skip = from - begins;
+    let askedMs = performance.now();
     for await (const part of answer) {
+      trace?.('download', askedMs, performance.now());
       if (skip >= part.length) skip -= part.length;
       else yield skip === 0 ? part : part.subarray(skip);
       if (skip < part.length) skip = 0;
+      askedMs = performance.now();
     }
-  }
-
-  #ask(url: URL, request: HttpRequest): Promise<IncomingMessage> {
-    return this.#session.ask(url, request);
   }
 
   [Symbol.dispose](): void {
@@ -148,9 +132,5 @@ export class RegistryClient implements Disposable {
   }
 }
 
+const MAX_PAGES = 1000;
 const ACCEPT = { Accept: MANIFEST_TYPES.join(', ') };
-
-function isTransient(error: unknown): boolean {
-  if (isGantryError(error)) return error.kind === 'unavailable';
-  return true;
-}

@@ -21,7 +21,7 @@ export class PushClient {
   }
 
   #url(rest: string): URL {
-    return this.#session.url(`v2/${this.#reference.path}/${rest}`);
+    return this.#session.url(`${this.#reference.path}/${rest}`);
   }
 
   #ask(url: URL, request: Omit<HttpRequest, 'signal'>): Promise<IncomingMessage> {
@@ -39,7 +39,7 @@ export class PushClient {
 
   /** Says hello, which settles where the registry is and what it asks for. */
   async ping(): Promise<void> {
-    (await this.#ask(this.#session.url('v2/'), { method: 'GET' })).resume();
+    (await this.#ask(this.#session.url(''), { method: 'GET' })).resume();
   }
 
   /** Tells whether the repository has a blob. */

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { cancelled, isGantryError, systemError } from '@gantry/errors';
 import { type Descriptor, type Digest, MediaType, parseReference, type Reference } from '@gantry/oci';
-import { endpointsOf, withCertificates } from '../pull/endpoints.ts';
+import { findEndpoints } from '../pull/endpoints.ts';
 import { ConnectionError } from '../pull/http.ts';
 import type { LayerReport } from '../pull/layer-report.ts';
-import { RegistryClient } from '../pull/registry-client.ts';
+import { PullSource } from '../pull/pull-source.ts';
 import type { ImageLayerRow } from '../store/database.ts';
 import type { Workers } from '../worker/workers.ts';
 import type { PushContext } from './push.ts';
@@ -92,11 +92,11 @@ async function copyLayer(
   for (const repository of repositories) {
     const source = parseReference(repository);
     if (source.domain === reference.domain) continue;
-    for (const endpoint of endpointsOf(source, context.registries)) {
+    for (const endpoint of await findEndpoints(source, context.registries, 'pull')) {
       // Who logs in to one registry has not given that to another.
-      using from = new RegistryClient(await withCertificates(endpoint), source, {});
+      using from = new PullSource([endpoint], source, {});
       try {
-        const isThere = await from.hasBlob(wanted.digest, AbortSignal.any([signal, AbortSignal.timeout(SOURCE_MS)]));
+        const isThere = await from.hasBlob(wanted, AbortSignal.any([signal, AbortSignal.timeout(SOURCE_MS)]));
         if (!isThere) continue;
         let sent = 0;
         async function* bytes(): AsyncGenerator<Buffer> {

@@ -20,9 +20,10 @@ import {
 } from '@gantry/oci';
 import type { StoredImage, TransferProgress } from '../face.ts';
 import { readCredentials } from '../pull/authorization.ts';
-import { endpointsOf, type RegistryOptions, withCertificates } from '../pull/endpoints.ts';
+import { findEndpoints, type RegistryOptions } from '../pull/endpoints.ts';
 import { ConnectionError } from '../pull/http.ts';
 import { LayerReport } from '../pull/layer-report.ts';
+import { connectionHint } from '../pull/pull-source.ts';
 import { RegistrySession } from '../pull/registry-session.ts';
 import type { BlobRow, ImageLayerRow, NameRow } from '../store/database.ts';
 import { type ImageRepository, platformOf } from '../store/image-repository.ts';
@@ -104,9 +105,9 @@ async function openSession(
     `repository:${reference.path}:pull,push`,
     ...[...new Set(sources)].map(path => `repository:${path}:pull`),
   ];
-  const endpoints = endpointsOf(reference, { ...context.registries, mirrors: [] });
+  const endpoints = await findEndpoints(reference, context.registries, 'push');
   for (const [i, endpoint] of endpoints.entries()) {
-    const session = new RegistrySession(await withCertificates(endpoint), readCredentials(authorization), scopes);
+    const session = new RegistrySession(endpoint, readCredentials(authorization), scopes);
     try {
       await new PushClient(session, reference, signal).ping();
       return session;
@@ -121,8 +122,8 @@ async function openSession(
 
 function pushError(endpoint: URL, error: unknown): unknown {
   if (error instanceof ConnectionError) {
-    const hint = `check that the registry ${endpoint.host} can be reached from here`;
-    return systemError(`Get "${new URL('v2/', endpoint).href}": ${error.message}`, { cause: error, hint });
+    const hint = connectionHint(error, endpoint.host);
+    return systemError(`Get "${endpoint.href}": ${error.message}`, { cause: error, hint });
   }
   // dockerd says this without the request when it pushes.
   const bare = /: (no basic auth credentials)$/.exec(messageOf(error))?.[1];

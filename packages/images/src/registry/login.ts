@@ -1,7 +1,8 @@
 import { isGantryError, systemError } from '@gantry/errors';
 import { readCredentials } from '../pull/authorization.ts';
-import { endpointsOf, type RegistryOptions, withCertificates } from '../pull/endpoints.ts';
+import { findEndpoints, type RegistryOptions } from '../pull/endpoints.ts';
 import { ConnectionError } from '../pull/http.ts';
+import { connectionHint } from '../pull/pull-source.ts';
 import { RegistrySession } from '../pull/registry-session.ts';
 
 /** The host of the registry whose address a client sends: a host, a URL, or nothing for Docker Hub. */
@@ -21,12 +22,14 @@ export function loginHost(address: string): string {
 export async function login(registries: RegistryOptions, authorization: unknown, signal: AbortSignal): Promise<string> {
   const given = typeof authorization === 'object' && authorization !== null ? authorization : {};
   const address = 'serveraddress' in given && typeof given.serveraddress === 'string' ? given.serveraddress : '';
-  const endpoints = endpointsOf({ domain: loginHost(address), path: '' }, { ...registries, mirrors: [] });
+  const endpoints = (
+    await findEndpoints({ domain: loginHost(address) }, { ...registries, mirrors: [] }, 'push')
+  ).filter(({ isMirror }) => !isMirror);
   for (const [i, endpoint] of endpoints.entries()) {
-    using session = new RegistrySession(await withCertificates(endpoint), readCredentials(authorization), [], {
+    using session = new RegistrySession(endpoint, readCredentials(authorization), [], {
       keepLogin: true,
     });
-    const url = session.url('v2/');
+    const url = session.url('');
     try {
       const answer = await session.ask(url, { method: 'GET', signal });
       answer.resume();
@@ -44,7 +47,7 @@ export async function login(registries: RegistryOptions, authorization: unknown,
         continue;
       }
       if (!isLast && !signal.aborted) continue;
-      const hint = `check that the registry ${url.host} can be reached from here`;
+      const hint = connectionHint(error, url.host);
       throw systemError(`Get "${url.href}": ${error.message}`, { cause: error, hint });
     }
   }

@@ -2,7 +2,7 @@ import { systemError } from '@gantry/errors';
 import { parseJson } from '@gantry/oci';
 import type { SearchResult } from '../face.ts';
 import { readCredentials } from '../pull/authorization.ts';
-import { type Endpoint, endpointsOf, type RegistryOptions, withCertificates } from '../pull/endpoints.ts';
+import { type Endpoint, findEndpoints, type RegistryOptions } from '../pull/endpoints.ts';
 import { ConnectionError, HttpClient, readBody } from '../pull/http.ts';
 
 const MAX_ANSWER = 4 * 1024 * 1024;
@@ -19,12 +19,22 @@ export async function searchImages(
   const { index, words } = splitTerm(term);
   const endpoints: Endpoint[] =
     index === undefined
-      ? [{ url: new URL(INDEX), verifyCertificates: true, isMirror: false }]
-      : endpointsOf({ domain: index, path: words }, { ...registries, mirrors: [] });
+      ? [
+          {
+            url: new URL(`${INDEX}v2/`),
+            verifyCertificates: true,
+            isMirror: false,
+            resolves: true,
+            proxies: registries.proxies,
+          },
+        ]
+      : (await findEndpoints({ domain: index }, { ...registries, mirrors: [] }, 'push')).filter(
+          ({ isMirror }) => !isMirror,
+        );
   for (const [i, endpoint] of endpoints.entries()) {
-    const url = new URL(`v1/search?q=${encodeURIComponent(words)}&n=${limit}`, endpoint.url);
-    const { verifyCertificates, tls } = await withCertificates(endpoint);
-    using http = new HttpClient({ verifyCertificates, tls, userAgent: 'gantry/0.1.0' });
+    const url = new URL(`../v1/search?q=${encodeURIComponent(words)}&n=${limit}`, endpoint.url);
+    const { verifyCertificates, tls, proxies } = endpoint;
+    using http = new HttpClient({ verifyCertificates, tls, proxies, userAgent: 'gantry/0.1.0' });
     try {
       return await ask(http, url, authorization, signal);
     } catch (error) {

@@ -30,6 +30,8 @@ export class LayerIntake implements TarHandler, Disposable {
   readonly #unpacker: Unpacker;
   readonly #record: TarRecordWriter;
   #archiveBytes = 0;
+  /** Of the time in `push`, what the digest took. */
+  hashMs = 0;
 
   /** @param directory exists; its `diff` may exist too (a whole tree that starts as a copy of the layer below) */
   constructor(directory: string, form: LayerForm, limits: UnpackLimits) {
@@ -40,7 +42,9 @@ export class LayerIntake implements TarHandler, Disposable {
   }
 
   push(chunk: Buffer): void {
+    const fromMs = performance.now();
     this.#hash.update(chunk);
+    this.hashMs += performance.now() - fromMs;
     this.#archiveBytes += chunk.length;
     this.#parser.push(chunk);
   }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { invalidParameter } from '@gantry/errors';
+import { Inflate } from './inflate.ts';
 
 const OUTPUT_BYTES = 64 * 1024;
 
@@ -39,14 +40,13 @@ export async function decompress(source: AsyncIterable<Buffer>, use: (bytes: Buf
     await decompressByProgram(compression, whole(), use);
     return;
   }
-  const stream =
-    compression === 'gzip'
-      ? createGunzip({ chunkSize: OUTPUT_BYTES })
-      : createZstdDecompress({ chunkSize: OUTPUT_BYTES });
+  const open = Inflate.open(compression);
   try {
-    await pipeline(whole(), stream, async (output: AsyncIterable<Buffer>) => {
-      for await (const bytes of output) use(bytes);
-    });
+    if (open) {
+      using inflate = open;
+      for await (const bytes of whole()) inflate.push(bytes, use);
+      inflate.finish(use);
+    } else await decompressByStream(compression, whole(), use);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'Z_BUF_ERROR' || code === 'ZSTD_error_srcSize_wrong') {
@@ -59,6 +59,18 @@ export async function decompress(source: AsyncIterable<Buffer>, use: (bytes: Buf
     }
     throw error;
   }
+}
+
+async function decompressByStream(
+  compression: 'gzip' | 'zstd',
+  source: AsyncIterable<Buffer>,
+  use: (bytes: Buffer) => void,
+): Promise<void> {
+  const options = { chunkSize: OUTPUT_BYTES };
+  const stream = compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options);
+  await pipeline(source, stream, async (output: AsyncIterable<Buffer>) => {
+    for await (const bytes of output) use(bytes);
+  });
 }
 
 /** xz and bzip2 are rare, and Node has neither: the program of that name does it, as it does xz for dockerd. */

@@ -8,6 +8,8 @@ export type UnpackedLayer = TakenLayer & {
   /** Digest and length of the bytes that came, still compressed. */
   readonly blobDigest: string;
   readonly blobBytes: number;
+  /** What the thread was busy with, in milliseconds. */
+  readonly timesMs: { readonly decompress: number; readonly hash: number; readonly write: number };
 };
 
 /** Digest and length of what a compression wrote. */

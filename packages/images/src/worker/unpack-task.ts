@@ -12,22 +12,38 @@ export async function unpackTask(task: Extract<Task, { kind: 'unpack' }>, input:
   const { expect } = task;
   const hash = expect === undefined ? createHash('sha256') : hashFor(expect);
   let blobBytes = 0;
+  let hashMs = 0;
+  let busyMs = 0;
+  let intakeMs = 0;
   async function* hashed(): AsyncGenerator<Buffer> {
     const source = task.path === undefined ? input.read() : createReadStream(task.path, { highWaterMark: 256 * 1024 });
     for await (const chunk of source) {
       input.check();
+      const fromMs = performance.now();
       hash.update(chunk);
       blobBytes += chunk.length;
+      const hashedMs = performance.now();
+      hashMs += hashedMs - fromMs;
       yield chunk;
+      busyMs += performance.now() - hashedMs;
     }
   }
   using intake = new LayerIntake(task.directory, task.form, task.limits);
-  await decompress(hashed(), bytes => intake.push(bytes));
+  await decompress(hashed(), bytes => {
+    const fromMs = performance.now();
+    intake.push(bytes);
+    intakeMs += performance.now() - fromMs;
+  });
   const blobDigest = `${expect?.split(':')[0] ?? 'sha256'}:${hash.digest('hex')}`;
   if (expect !== undefined && expect !== blobDigest) {
     throw invalidParameter(`filesystem layer verification failed for digest ${expect}`, {
       hint: `what came has the digest ${blobDigest}`,
     });
   }
-  return { ...intake.finish(), blobDigest, blobBytes };
+  const timesMs = {
+    decompress: Math.max(busyMs - intakeMs, 0),
+    hash: hashMs + intake.hashMs,
+    write: intakeMs - intake.hashMs,
+  };
+  return { ...intake.finish(), blobDigest, blobBytes, timesMs };
 }

@@ -1,0 +1,160 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Ours } from '../ours.ts';
+import { type BenchRegistry, startBenchRegistry } from '../registry.ts';
+import type { Row } from '../row.ts';
+import { docker, execute, pssMb, type Target } from '../target.ts';
+import { type TestImage, threeLayers, twentyLayers } from '../test-images.ts';
+import { machineAlone } from '../transfer-floor.ts';
+import type { OwnRow } from './alone.ts';
+
+/** The registry that a row pulls from, with its image in it; kept until the last engine is measured. */
+class Source {
+  readonly #image: () => Promise<TestImage>;
+  #started: Promise<{ registry: BenchRegistry; image: TestImage }> | undefined;
+  #users = 0;
+
+  constructor(image: () => Promise<TestImage>) {
+    this.#image = image;
+  }
+
+  get(): Promise<{ registry: BenchRegistry; image: TestImage }> {
+    this.#started ??= (async () => {
+      const image = await this.#image();
+      const registry = await startBenchRegistry();
+      await registry.put(image);
+      return { registry, image };
+    })();
+    return this.#started;
+  }
+
+  async prepare(): Promise<void> {
+    this.#users += 1;
+    await this.get();
+  }
+
+  async restore(target: Target): Promise<void> {
+    await forget(target, await this.name());
+    this.#users -= 1;
+    if (this.#users === 0) await this.stop();
+  }
+
+  async name(): Promise<string> {
+    const { registry, image } = await this.get();
+    return `${registry.host}/${image.name}`;
+  }
+
+  async stop(): Promise<void> {
+    const started = await this.#started;
+    this.#started = undefined;
+    await started?.registry[Symbol.asyncDispose]();
+  }
+}
+
+/** Removes an image; its files too, and nothing waits to be written when this returns. */
+async function forget(target: Target, name: string): Promise<void> {
+  await execute('docker', ['-H', `unix://${target.socket}`, 'rmi', '-f', name]);
+  if ('root' in target) {
+    const trash = join((target as Ours).root, 'data/images/overlay2/trash');
+    while (readdirSync(trash).length > 0) await delay(20);
+  }
+  await execute('sync', []);
+}
+
+function pullRow(id: string, title: string, source: Source): Row {
+  return {
+    id,
+    title,
+    unit: 'ms',
+    runs: 3,
+    limit: { ratio: 0.4 },
+    prepare: () => source.prepare(),
+    restore: target => source.restore(target),
+    floor: async () => machineAlone((await source.get()).image),
+    async measure(target) {
+      const name = await source.name();
+      await forget(target, name);
+      return (await docker(target, ['pull', '-q', name])).wallMs;
+    },
+  };
+}
+
+const three = new Source(threeLayers);
+const twenty = new Source(twentyLayers);
+const pushed = new Source(threeLayers);
+const gone = new Source(threeLayers);
+
+function pushRow(id: string, title: string, source: Source, isGone: boolean): Row {
+  let name = '';
+  return {
+    id,
+    title,
+    unit: 'ms',
+    runs: 3,
+    limit: { ratio: 0.4 },
+    async prepare(target) {
+      await source.prepare();
+      name = await source.name();
+      await docker(target, ['pull', '-q', name]);
+      await docker(target, ['tag', name, 'bench-push']);
+      await execute('sync', []);
+    },
+    async restore(target) {
+      await docker(target, ['rmi', '-f', 'bench-push']);
+      await source.restore(target);
+    },
+    async measure(target) {
+      // A registry of its own each time: nothing can be mounted, nothing is there already.
+      await using registry = await startBenchRegistry();
+      if (isGone) await source.stop();
+      const pushName = `${registry.host}/pushed`;
+      await docker(target, ['tag', 'bench-push', pushName]);
+      try {
+        return (await docker(target, ['push', '-q', pushName])).wallMs;
+      } finally {
+        await docker(target, ['rmi', pushName]);
+        await execute('sync', []);
+      }
+    },
+  };
+}
+
+export const transferRows: readonly Row[] = [
+  pullRow('pull-three', 'pull a 382 MB image (3 gzip layers) from a registry on loopback', three),
+  pullRow('pull-twenty', 'pull an image of 20 layers with 100 000 small files', twenty),
+  pushRow('push-three', 'push the 382 MB image to an empty registry', pushed, false),
+  pushRow('push-rebuilt', 'the same, when the registry that it came from is gone', gone, true),
+];
+
+export const transferOwnRows: readonly OwnRow[] = [
+  {
+    id: 'pull-memory',
+    title: 'peak memory of that pull above idle',
+    unit: 'MB',
+    atMost: 150,
+    async measure(ours) {
+      const source = new Source(threeLayers);
+      await source.prepare();
+      const name = await source.name();
+      try {
+        await forget(ours, name);
+        const before = pssMb(await ours.enginePids());
+        let peak = 0;
+        let isOver = false;
+        const pids = await ours.enginePids();
+        const pull = docker(ours, ['pull', '-q', name]).finally(() => {
+          isOver = true;
+        });
+        while (!isOver) {
+          peak = Math.max(peak, pssMb(pids));
+          await delay(20);
+        }
+        await pull;
+        return peak - before;
+      } finally {
+        await source.restore(ours);
+      }
+    },
+  },
+];
