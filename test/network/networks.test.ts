@@ -48,17 +48,15 @@ describe('user-defined networks', { skip: rootOnly }, () => {
   });
 
   test('what cannot be is refused in dockerd words', async () => {
-    await ok('network', 'create', '--subnet', '10.231.0.0/24', 'one');
+    await ok('network', 'create', '--subnet', '10.237.31.0/24', 'one');
     for (const [words, ...args] of [
       ['network with name one already exists', 'one'],
-      ['invalid pool request: Pool overlaps with other one on this address space', '--subnet', '10.231.0.0/25', 'two'],
+      ['invalid pool request: Pool overlaps with other one on this address space', '--subnet', '10.237.31.0/25', 'two'],
       ['operation is not permitted on predefined bridge network', 'bridge'],
       ['plugin "foo" not found', '-d', 'foo', 'two'],
       ['invalid subnet 10.92.0.1/33: invalid CIDR block notation', '--subnet', '10.92.0.1/33', 'two'],
       ['invalid subnet 10.92.0.5/24: it should be 10.92.0.0/24', '--subnet', '10.92.0.5/24', 'two'],
       ['only one instance of "host" network is allowed', '-d', 'host', 'two'],
-      ['not built yet', '-d', 'macvlan', 'two'],
-      ['not built yet', '--ipv6', 'two'],
     ] as const) {
       const error = await fails('network', 'create', ...args);
       assert.ok(error.includes(words), error);
@@ -67,7 +65,7 @@ describe('user-defined networks', { skip: rootOnly }, () => {
   });
 
   test('containers of one network reach each other, those of two do not', async () => {
-    await ok('network', 'create', '--subnet', '10.231.0.0/24', '--ip-range', '10.231.0.128/25', 'one');
+    await ok('network', 'create', '--subnet', '10.237.31.0/24', '--ip-range', '10.237.31.128/25', 'one');
     await ok('network', 'create', 'two');
     await ok(
       'run',
@@ -77,7 +75,7 @@ describe('user-defined networks', { skip: rootOnly }, () => {
       '--network',
       'one',
       '--ip',
-      '10.231.0.50',
+      '10.237.31.50',
       '--network-alias',
       'web',
       'busybox',
@@ -87,11 +85,11 @@ describe('user-defined networks', { skip: rootOnly }, () => {
     await ok('run', '-d', '--name', 'cb', '--network', 'one', 'busybox', 'sleep', '1000');
     await ok('run', '-d', '--name', 'cc', '--network', 'two', 'busybox', 'sleep', '1000');
     const [{ NetworkSettings }] = JSON.parse(await ok('inspect', 'ca'));
-    assert.equal(NetworkSettings.Networks.one.IPAddress, '10.231.0.50');
+    assert.equal(NetworkSettings.Networks.one.IPAddress, '10.237.31.50');
     assert.deepEqual(NetworkSettings.Networks.one.Aliases, ['web']);
     assert.deepEqual(NetworkSettings.Networks.one.DNSNames.slice(0, 2), ['ca', 'web']);
     const address = await ok('inspect', 'cb', '-f', '{{.NetworkSettings.Networks.one.IPAddress}}');
-    assert.match(address, /^10\.231\.0\.1(2[89]|[3-9]\d)$/);
+    assert.match(address, /^10\.237\.31\.1(2[89]|[3-9]\d)$/);
     assert.equal((await ping('ca', address)).code, 0);
     assert.notEqual((await ping('cc', address)).code, 0);
     assert.match(
@@ -99,7 +97,7 @@ describe('user-defined networks', { skip: rootOnly }, () => {
       /error while removing network: network two has active endpoints \(name:"cc" id:"[0-9a-f]{12}"\)/,
     );
     assert.match(
-      await fails('run', '--rm', '--network', 'one', '--ip', '10.231.0.50', 'busybox', 'true'),
+      await fails('run', '--rm', '--network', 'one', '--ip', '10.237.31.50', 'busybox', 'true'),
       /Address already in use/,
     );
     assert.match(
@@ -151,10 +149,6 @@ describe('user-defined networks', { skip: rootOnly }, () => {
     assert.match(
       await fails('run', '--rm', '--network', 'name=plain,driver-opt=a=b', 'busybox', 'true'),
       /endpoint option a is not built yet/,
-    );
-    assert.match(
-      await fails('run', '--rm', '--network', 'plain', '--link-local-ip', '169.254.1.2', 'busybox', 'true'),
-      /link-local addresses/,
     );
   });
 });

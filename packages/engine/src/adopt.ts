@@ -67,6 +67,7 @@ async function adopt(context: EngineContext, container: Container): Promise<void
     // The kernel knows better than what was written before the engine ended.
     facts.paused = await cgroup.isFrozen(context.options.cgroup, run.cgroupPath);
     watchRun(context, container, shim, facts.run);
+    for (const endpoint of run.endpoints) void context.options.networks.started(endpoint, shim.pid);
     return;
   }
   await cgroup.killAll(context.options.cgroup, run.cgroupPath);

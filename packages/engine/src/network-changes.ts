@@ -1,5 +1,5 @@
-import { forbidden, invalidParameter, notImplemented } from '@gantry/errors';
-import type { NetworkRecord } from '@gantry/network';
+import { forbidden, isGantryError } from '@gantry/errors';
+import { type AskedSubnet, NetworkInUse, type NetworkRecord } from '@gantry/network';
 import type { EngineContext } from './context.ts';
 import type { IpamConfig, NetworkCreateRequest } from './documents/index.ts';
 import type { Filters } from './engine.ts';
@@ -9,56 +9,45 @@ import { fromMs, nowNs } from './time.ts';
 const PREDEFINED: ReadonlySet<string> = new Set(['bridge', 'host', 'none']);
 const PRUNE_KEYS: ReadonlySet<string> = new Set(['label', 'label!', 'until']);
 
-/** Makes a network of a user. @throws conflict, forbidden, invalidParameter, notImplemented */
+/**
+ * Makes a network of a user.
+ * @throws conflict (name), forbidden, invalidParameter, notFound (driver, configuration), unavailable (pools exhausted)
+ */
 export function createNetwork(
   context: EngineContext,
   request: NetworkCreateRequest,
 ): Promise<{ Id: string; Warning: string }> {
   return context.jobs.run('network.create', request.Name, async () => {
-    refuseUnbuilt(request);
-    const [config, ...more] = request.IPAM?.Config ?? [];
-    if (more.length > 0) {
-      throw notImplemented('a network with several subnets is not built yet', { hint: 'give one IPv4 subnet' });
-    }
-    const subnet = config && subnetOf(config);
-    const network = await context.options.networks.create({
+    const { EnableIPv4, EnableIPv6, IPAM, ConfigFrom } = request;
+    const { network, warning } = await context.options.networks.create({
       name: request.Name,
-      driver: request.Driver || 'bridge',
+      driver: request.Driver ?? '',
+      scope: request.Scope ?? '',
       internal: request.Internal ?? false,
       attachable: request.Attachable ?? false,
-      ...(subnet ? { subnet } : {}),
+      ingress: request.Ingress ?? false,
+      ...(EnableIPv4 === undefined || EnableIPv4 === null ? {} : { enableIPv4: EnableIPv4 }),
+      ...(EnableIPv6 === undefined || EnableIPv6 === null ? {} : { enableIPv6: EnableIPv6 }),
+      ipamDriver: IPAM?.Driver ?? '',
+      ipamOptions: IPAM?.Options ?? null,
+      subnets: (IPAM?.Config ?? []).map(askedSubnet),
+      configOnly: request.ConfigOnly ?? false,
+      configFrom: ConfigFrom?.Network ?? '',
       options: request.Options ?? {},
       labels: request.Labels ?? {},
     });
     publish(context, 'create', network);
-    return { Id: network.id, Warning: '' };
+    return { Id: network.id, Warning: warning };
   });
 }
 
-function subnetOf(config: IpamConfig) {
-  if (!config.Subnet) {
-    if (!config.Gateway && !config.IPRange) return undefined;
-    throw invalidParameter('invalid network config:\nevery ip-range or gateway must have a corresponding subnet');
-  }
+function askedSubnet({ Subnet = '', Gateway, IPRange, AuxiliaryAddresses }: IpamConfig): AskedSubnet {
   return {
-    subnet: config.Subnet,
-    ...(config.Gateway ? { gateway: config.Gateway } : {}),
-    ...(config.IPRange ? { ipRange: config.IPRange } : {}),
-    ...(config.AuxiliaryAddresses ? { auxiliary: config.AuxiliaryAddresses } : {}),
+    subnet: Subnet,
+    ...(Gateway ? { gateway: Gateway } : {}),
+    ...(IPRange ? { ipRange: IPRange } : {}),
+    ...(AuxiliaryAddresses ? { auxiliary: AuxiliaryAddresses } : {}),
   };
-}
-
-function refuseUnbuilt(request: NetworkCreateRequest): void {
-  const unbuilt = (what: string, hint: string): Error => notImplemented(`${what} is not built yet`, { hint });
-  if (request.EnableIPv6) throw unbuilt('IPv6 for a network', 'leave out --ipv6');
-  if (request.EnableIPv4 === false) throw unbuilt('a network without IPv4', 'leave out --ipv4=false');
-  if (request.ConfigOnly || request.ConfigFrom?.Network) {
-    throw unbuilt('a network configuration', 'leave out --config-only and --config-from');
-  }
-  if (request.Ingress) throw unbuilt('an ingress network', 'leave out --ingress');
-  if (request.Scope && request.Scope !== 'local') throw unbuilt(`the scope ${request.Scope}`, 'use the scope local');
-  const ipam = request.IPAM?.Driver;
-  if (ipam && ipam !== 'default') throw unbuilt(`the IPAM driver ${ipam}`, 'use the default one');
 }
 
 /** Removes a network that nothing uses. @throws forbidden */
@@ -67,17 +56,19 @@ export function removeNetwork(context: EngineContext, network: NetworkRecord): P
     if (PREDEFINED.has(network.name)) {
       throw forbidden(`${network.name} is a pre-defined network and cannot be removed`);
     }
-    const users = context.options.networks.endpoints(network.id).map(({ id, containerId }) => {
-      const name = context.containers.get(containerId)?.name ?? containerId;
-      return `name:"${name}" id:"${id.slice(0, 12)}"`;
-    });
-    if (users.length > 0) {
+    try {
+      await context.options.networks.remove(network.id);
+    } catch (error) {
+      if (!(error instanceof NetworkInUse)) throw error;
+      const users = error.users.map(({ id, containerId }) => {
+        const name = context.containers.get(containerId)?.name ?? containerId;
+        return `name:"${name}" id:"${id.slice(0, 12)}"`;
+      });
       throw forbidden(
         `error while removing network: network ${network.name} has active endpoints (${users.join(', ')})`,
-        { hint: 'disconnect or stop these containers first' },
+        { cause: error, hint: 'disconnect or stop these containers first' },
       );
     }
-    await context.options.networks.remove(network.id);
     publish(context, 'destroy', network);
   });
 }
@@ -98,8 +89,13 @@ export async function pruneNetworks(
     if (context.options.networks.endpoints(network.id).length > 0) continue;
     if (!matchesPruneLabels(filters, network.labels)) continue;
     if (until !== undefined && fromMs(network.createdAtMs) >= until) continue;
-    await removeNetwork(context, network);
-    deleted.push(network.name);
+    try {
+      await removeNetwork(context, network);
+      deleted.push(network.name);
+    } catch (error) {
+      // In use, or gone, since it was looked at.
+      if (!isGantryError(error, 'forbidden') && !isGantryError(error, 'notFound')) throw error;
+    }
   }
   context.events.publish('network', 'prune', '', { reclaimed: '0' });
   return { NetworksDeleted: deleted.length === 0 ? null : deleted };

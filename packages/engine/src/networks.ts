@@ -1,6 +1,7 @@
-import { invalidParameter, notFound } from '@gantry/errors';
+import { invalidParameter, isGantryError, notFound } from '@gantry/errors';
 import type { NetworkRecord } from '@gantry/network';
 import { connectNetwork, disconnectNetwork } from './containers/connect.ts';
+import type { Container } from './containers/container.ts';
 import type { EngineContext } from './context.ts';
 import type { NetworkContainer, NetworkInspect } from './documents/index.ts';
 import type { Filters, Networks } from './engine.ts';
@@ -37,7 +38,7 @@ export function networksOf(context: EngineContext): Networks {
     },
     disconnect: async (ref, container, force) => {
       const network = find(context, ref);
-      await disconnectNetwork(context, context.containers.find(container), network, force);
+      await disconnectNetwork(context, containerToDisconnect(context, container, force), network);
     },
   };
 }
@@ -45,6 +46,15 @@ export function networksOf(context: EngineContext): Networks {
 function find(context: EngineContext, ref: string): NetworkRecord {
   if (ref === '') throw notFound(`network ${ref} not found`);
   return context.options.networks.get(ref);
+}
+
+/** With force, dockerd looks for an endpoint of that name, which a container that is gone may have left; here none does. */
+function containerToDisconnect(context: EngineContext, ref: string, force: boolean): Container {
+  try {
+    return context.containers.find(ref);
+  } catch (error) {
+    throw force && isGantryError(error, 'notFound') ? notFound(`endpoint ${ref} not found`, { cause: error }) : error;
+  }
 }
 
 const BUILTIN = new Set(['bridge', 'host', 'none']);
@@ -85,23 +95,24 @@ function document(network: NetworkRecord, containers: Record<string, NetworkCont
     EnableIPv4: network.enableIPv4,
     EnableIPv6: network.enableIPv6,
     IPAM: {
-      Driver: 'default',
-      Options: BUILTIN.has(network.name) ? null : {},
+      Driver: network.ipam?.driver ?? 'default',
+      Options: network.ipam?.options ?? null,
       Config:
         network.subnets.length === 0
           ? null
-          : network.subnets.map(({ subnet, gateway, ipRange, auxiliary }) => ({
+          : network.subnets.map(({ subnet, gateway, ipRange, auxiliary, asked }) => ({
               Subnet: subnet,
               ...(ipRange === undefined ? {} : { IPRange: ipRange }),
-              Gateway: gateway,
+              // As dockerd: of a subnet that was asked for, what was asked for.
+              ...(gateway === '' || asked === 'subnet' ? {} : { Gateway: gateway }),
               ...(auxiliary === undefined ? {} : { AuxiliaryAddresses: { ...auxiliary } }),
             })),
     },
     Internal: network.internal,
     Attachable: network.attachable ?? false,
     Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
+    ConfigFrom: { Network: network.configFrom ?? '' },
+    ConfigOnly: network.configOnly ?? false,
     Containers: containers,
     Options: { ...network.options },
     Labels: { ...network.labels },

@@ -27,6 +27,7 @@ export {
   kernelVersion,
   parseKernelVersion,
 } from './kernel.ts';
+export { linkIndex } from './link-index.ts';
 export {
   attachMount,
   attachMountOver,

@@ -1,21 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { invalidParameter, systemError } from '@gantry/errors';
-import { netlink } from '@gantry/linux';
-import type { Launcher, Step } from '@gantry/runtime';
+import { linkIndex, netlink } from '@gantry/linux';
+import type { Launcher } from '@gantry/runtime';
 import { BridgeOption } from './bridge-options.ts';
-import type { NetworkRecord } from './face.ts';
-import { type HostView, usedSubnets } from './host-view.ts';
-import { chooseSubnet, type PoolRange } from './ipam.ts';
+import { defaultBridgeSubnets } from './default-bridge.ts';
+import type { DefaultBridgeOptions, NetworkRecord } from './face.ts';
+import type { HostView } from './host-view.ts';
+import type { PoolRange } from './ipam.ts';
+import { isOn, mtuOf } from './network-options.ts';
+import { parsePrefix, prefixesOverlap, prefixOf } from './prefix.ts';
 import { routeStep, sysctlStep } from './step.ts';
-import { addressNumber, addressText, overlaps, parseSubnet, type Subnet, subnetOf, subnetText } from './subnet.ts';
+import { parseSubnet, type Subnet } from './subnet.ts';
 
-/** A bridge of the host that is up and has its address. */
+/** A bridge of the host that is up and has its addresses. */
 export type BridgeDevice = {
   readonly name: string;
   readonly index: number;
-  readonly subnet: Subnet;
-  /** The bridge's own address, which is the containers' gateway. */
-  readonly gateway: string;
+  readonly subnets: NetworkRecord['subnets'];
+  /** Absent where the network has no IPv4. */
+  readonly subnet?: Subnet;
+  /** As `fd00:1::/64`; absent where the network has no IPv6. */
+  readonly subnet6?: string;
 };
 
 export type BridgeDeviceContext = {
@@ -23,6 +28,7 @@ export type BridgeDeviceContext = {
   readonly readView: () => HostView;
   readonly pools: readonly PoolRange[];
   readonly bip: string | undefined;
+  readonly defaultBridge: DefaultBridgeOptions;
   readonly ipv6: boolean;
   readonly warn: (message: string, error?: unknown) => void;
 };
@@ -32,104 +38,107 @@ type Address = { readonly address: string; readonly prefixLength: number };
 const ENOENT = 2;
 
 /**
- * Makes the bridge of a network, or takes over the one that is there with the address that it has.
- * A missing one gets the address of the last time when that is still free, else one from the pools.
+ * Makes the bridge of a network, or takes over the one that is there; the default bridge with the address that it has.
+ * @throws invalidParameter (the link is no bridge; a flag of the default bridge), system (a borrowed bridge has another address)
  */
 export async function openBridgeDevice(network: NetworkRecord, context: BridgeDeviceContext): Promise<BridgeDevice> {
   const name = bridgeName(network);
   const view = context.readView();
   const existing = view.links.find(link => link.name === name);
   if (existing && existing.kind !== 'bridge') {
-    throw invalidParameter(`existing interface ${name} is not a bridge`, { hint: 'choose another name with --bridge' });
+    throw systemError(`existing interface ${name} is not a bridge`, { hint: 'choose another name with --bridge' });
   }
-  const current = existing && addressOf(view, existing.index);
-  const wanted = chooseAddress(network, view, existing?.index, current, context);
-  if (!existing) await context.run([routeStep([netlink.createBridge(name, { macAddress: randomMac() })])]);
-  const index = existing?.index ?? linkIndex(context.readView(), name);
-  await context.run(deviceSteps(name, index, current, wanted, context.ipv6));
+  const subnets = isDefault(network)
+    ? defaultBridgeSubnets(network, {
+        ...context,
+        view,
+        settings: context.defaultBridge,
+        existingIndex: existing?.index,
+      })
+    : network.subnets;
+  if (subnets.some(({ subnet }) => subnet.includes(':')) && !context.ipv6) {
+    throw invalidParameter(`network ${network.name} has IPv6, and this kernel has not`, { hint: 'leave out --ipv6' });
+  }
+  const current = existing ? view.addresses.filter(({ linkIndex }) => linkIndex === existing.index) : [];
+  const wanted = wantedAddresses(network, subnets);
+  if (network.borrowedLink) refuseOtherAddress(current, wanted);
+  const mtu =
+    network.options[BridgeOption.mtu] === undefined || isDefault(network) ? {} : { mtu: mtuOf(network.options) };
+  if (!existing) await context.run([routeStep([netlink.createBridge(name, { macAddress: randomMac(), ...mtu })])]);
+  const index = existing?.index ?? linkIndex(name);
+  if (index === undefined) throw systemError(`the bridge ${name} vanished right after it was made`);
+  await context.run(deviceSteps(name, index, current, wanted, network, context.ipv6));
+  const [four, six] = [subnets.find(isFour), subnets.find(one => !isFour(one))];
   return {
     name,
     index,
-    subnet: subnetOf(addressNumber(wanted.address), wanted.prefixLength),
-    gateway: wanted.address,
+    subnets,
+    ...(four ? { subnet: parseSubnet(four.subnet) } : {}),
+    ...(six ? { subnet6: six.subnet } : {}),
   };
 }
 
 /** The link of a network: as its option says, or made of its id. */
 export function bridgeName(network: NetworkRecord): string {
-  return network.options[BridgeOption.name] ?? `br-${network.id.slice(0, 12)}`;
+  return network.options[BridgeOption.name] || `br-${network.id.slice(0, 12)}`;
 }
 
-function chooseAddress(
-  network: NetworkRecord,
-  view: HostView,
-  existingIndex: number | undefined,
-  current: Address | undefined,
-  context: BridgeDeviceContext,
-): Address {
-  const isDefault = network.options[BridgeOption.isDefault] === 'true';
-  if (isDefault && context.bip !== undefined) return readBip(context.bip);
-  const [kept] = network.subnets;
-  if (kept && !isDefault) return { address: kept.gateway, prefixLength: parseSubnet(kept.subnet).prefixLength };
-  if (current) return current;
-  const used = usedSubnets(view, existingIndex);
-  const [last] = network.subnets;
-  if (last) {
-    const subnet = parseSubnet(last.subnet);
-    if (!used.some(other => overlaps(other, subnet))) {
-      return { address: last.gateway, prefixLength: subnet.prefixLength };
-    }
-    context.warn(`the subnet ${last.subnet} of network ${network.name} is in use on this host: another one is chosen`);
-  }
-  const subnet = chooseSubnet(context.pools, used);
-  return { address: addressText(subnet.base + 1), prefixLength: subnet.prefixLength };
+export function isDefault(network: NetworkRecord): boolean {
+  return network.name === 'bridge' && network.options[BridgeOption.isDefault] === 'true';
 }
 
-function readBip(bip: string): Address {
-  try {
-    const subnet = parseSubnet(bip);
-    const address = bip.split('/')[0] ?? '';
-    const host = addressNumber(address) - subnet.base;
-    if (subnet.prefixLength <= 30 && host > 0 && host < 2 ** (32 - subnet.prefixLength) - 1) {
-      return { address, prefixLength: subnet.prefixLength };
-    }
-  } catch (cause) {
-    throw invalidParameter(`invalid CIDR address: ${bip}`, { cause, hint: 'write it as --bip 10.1.0.1/24' });
-  }
-  throw invalidParameter(`${bip} is not the address of a host in a subnet`, { hint: 'write it as --bip 10.1.0.1/24' });
+const isFour = ({ subnet }: { readonly subnet: string }): boolean => !subnet.includes(':');
+
+/** The bridge's own addresses: it is the gateway, unless an option says that another machine is. */
+function wantedAddresses(network: NetworkRecord, subnets: NetworkRecord['subnets']): Address[] {
+  const withoutFour = isOn(network.options[BridgeOption.inhibitIPv4], false);
+  return subnets
+    .filter(one => one.gateway !== '' && !(withoutFour && isFour(one)))
+    .map(({ subnet, gateway }) => ({ address: gateway, prefixLength: parsePrefix(subnet).length }));
+}
+
+function refuseOtherAddress(current: readonly Address[], wanted: readonly Address[]): void {
+  const has = current.filter(({ address }) => !address.includes(':'));
+  const asked = wanted.find(({ address }) => !address.includes(':'));
+  const [first] = has;
+  if (!asked || !first || has.some(({ address }) => address === asked.address)) return;
+  throw systemError(`bridge IPv4 (${first.address}) does not match requested configuration ${asked.address}`, {
+    hint: `give --subnet and --gateway as the bridge has them, or another bridge`,
+  });
 }
 
 function deviceSteps(
   name: string,
   index: number,
-  current: Address | undefined,
-  wanted: Address,
+  current: readonly Address[],
+  wanted: readonly Address[],
+  network: NetworkRecord,
   ipv6: boolean,
-): readonly Step[] {
-  const same = current && current.address === wanted.address && current.prefixLength === wanted.prefixLength;
+) {
+  const has = (list: readonly Address[], one: Address): boolean =>
+    list.some(({ address, prefixLength }) => address === one.address && prefixLength === one.prefixLength);
+  const hasFour = wanted.some(one => !one.address.includes(':') && has(current, one));
+  // An own bridge may have the address of an earlier network; of IPv6 a link may have several.
+  const surplus = network.borrowedLink
+    ? []
+    : current.filter(one => {
+        if (has(wanted, one)) return false;
+        return one.address.includes(':') ? wanted.some(want => sameSubnet(want, one)) : !hasFour;
+      });
+  const six = wanted.some(({ address }) => address.includes(':'));
   return [
     ...(ipv6 ? [sysctlStep(`net/ipv6/conf/${name}/accept_ra`, '0', [ENOENT])] : []),
+    ...(ipv6 && six ? [sysctlStep(`net/ipv6/conf/${name}/disable_ipv6`, '0', [ENOENT])] : []),
     routeStep([
-      ...(current && !same ? [netlink.deleteAddress({ linkIndex: index, ...current })] : []),
-      ...(same ? [] : [netlink.addAddress({ linkIndex: index, ...wanted })]),
+      ...surplus.map(one => netlink.deleteAddress({ linkIndex: index, ...one })),
+      ...wanted.filter(one => !has(current, one)).map(one => netlink.addAddress({ linkIndex: index, ...one })),
       netlink.setLink({ index }, { up: true }),
     ]),
   ];
 }
 
-function addressOf(view: HostView, linkIndex: number): Address | undefined {
-  return view.addresses.find(address => address.linkIndex === linkIndex && !address.address.includes(':'));
-}
-
-function linkIndex(view: HostView, name: string): number {
-  const link = view.links.find(candidate => candidate.name === name);
-  if (!link) throw systemError(`the bridge ${name} vanished right after it was made`);
-  return link.index;
-}
-
-/** The subnet as network documents show it. */
-export function subnetRecord(device: BridgeDevice): NetworkRecord['subnets'][number] {
-  return { subnet: subnetText(device.subnet), gateway: device.gateway };
+function sameSubnet(a: Address, b: Address): boolean {
+  return prefixesOverlap(prefixOf(a.address, a.prefixLength), prefixOf(b.address, b.prefixLength));
 }
 
 /** A random address of the locally administered kind; a bridge without one of its own takes those of its ports in turn. */

@@ -1,10 +1,11 @@
 import { netlink } from '@gantry/linux';
 import type { Step } from '@gantry/runtime';
 import type { BridgeDevice } from './bridge-device.ts';
-import type { Endpoint, NetworkAttachment } from './face.ts';
+import { containerSide } from './container-link.ts';
+import type { Endpoint, Gateways, NetworkAttachment } from './face.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import { portSocketSteps } from './port-sockets.ts';
-import { childNamespace, LOOPBACK_INDEX, routeStep, sysctlStep } from './step.ts';
+import { childNamespace, routeStep } from './step.ts';
 
 export type EndpointContext = {
   readonly bridge: {
@@ -35,21 +36,23 @@ export function compileEndpoint(
   endpoint: Endpoint,
   interfaceName: string,
   context: EndpointContext,
-  isGateway: boolean,
+  place: number,
+  gateways: Gateways,
 ): NetworkAttachment {
-  const place = Number(/\d+$/.exec(interfaceName)?.[0] ?? 0);
+  const inside = { ipv6: context.ipv6, internal: context.bridge.internal };
   return {
     endpoint,
     prepare: portSocketSteps(endpoint, endpoint.ports, context.firewall !== undefined),
     parent: [hostSide(endpoint, interfaceName, context), ...(context.firewall?.addPorts(endpoint) ?? [])],
-    child: containerSide(endpoint, interfaceName, context.containerLinkIndex + place, isGateway, context),
+    child: containerSide(endpoint, interfaceName, context.containerLinkIndex + place, gateways, inside),
   };
 }
 
 /** The steps that undo what the parent steps made, but for the firewall; each tolerates that there is nothing. */
 export function removalSteps(endpoint: Endpoint, linkIndex: number): readonly Step[] {
-  if (!endpoint.ipv4) return [];
-  return [routeStep([netlink.deleteNeighbor({ linkIndex, address: endpoint.ipv4.address })], [ENOENT, ENODEV])];
+  return addressesOf(endpoint).map(address =>
+    routeStep([netlink.deleteNeighbor({ linkIndex, address })], [ENOENT, ENODEV]),
+  );
 }
 
 function hostSide(endpoint: Endpoint, interfaceName: string, context: EndpointContext): Step {
@@ -64,48 +67,43 @@ function hostSide(endpoint: Endpoint, interfaceName: string, context: EndpointCo
     ),
     // The host end needs no address of its own: without one it sends nothing, and costs no timers.
     ...(ipv6 && bridge.mtu >= IPV6_MIN_MTU ? [netlink.withoutLinkLocal({ name })] : []),
-    ...(bridge.icc ? [] : [netlink.setBridgePort({ name }, { isolated: true })]),
-    // With br_netfilter, what a container sends to its own published port is turned round in the bridge, not above it.
-    ...(context.bridgeNetfilter && endpoint.ports.length > 0
-      ? [netlink.setBridgePort({ name }, { hairpin: true })]
-      : []),
+    ...portMessages(endpoint, name, context),
     netlink.setLink({ name }, { up: true }),
-    ...(endpoint.ipv4
-      ? [
-          netlink.setNeighbor({
-            linkIndex: index,
-            address: endpoint.ipv4.address,
-            macAddress: endpoint.macAddress,
-          }),
-        ]
-      : []),
+    ...neighborMessages(endpoint, index),
   ]);
 }
 
-/** The steps in the container's namespace; `index` is that of its end of the veth pair. */
-export function containerSide(
-  endpoint: Endpoint,
-  interfaceName: string,
-  index: number,
-  isGateway: boolean,
-  context: Pick<EndpointContext, 'ipv6'> & { readonly bridge: { readonly internal: boolean } },
-): readonly Step[] {
-  const { ipv4 } = endpoint;
+/** The steps that put an endpoint, whose bridge was made again, back on it. */
+export function rejoinSteps(endpoint: Endpoint, context: EndpointContext): readonly Step[] {
+  const name = hostLinkName(endpoint.id);
+  const { index } = context.bridge.device;
   return [
-    routeStep([
-      netlink.setLink({ index: LOOPBACK_INDEX }, { up: true }),
-      // Named as it is named already: fails when the index is another device's, before that gets an address.
-      netlink.setLink({ index, name: interfaceName }, {}),
-      ...(ipv4 ? [netlink.addAddress({ linkIndex: index, ...ipv4 })] : []),
-    ]),
-    ...(context.ipv6 && !endpoint.ipv6
-      ? [sysctlStep(`net/ipv6/conf/${interfaceName}/disable_ipv6`, '1', [ENOENT])]
-      : []),
-    routeStep([
-      netlink.setLink({ index }, { up: true }),
-      ...(ipv4 && isGateway && !context.bridge.internal
-        ? [netlink.addRoute({ family: 4, gateway: ipv4.gateway, linkIndex: index })]
-        : []),
-    ]),
+    routeStep(
+      [netlink.setLink({ name }, { master: index, up: true }), ...portMessages(endpoint, name, context)],
+      // Its container ended meanwhile.
+      [ENODEV],
+    ),
+    routeStep(neighborMessages(endpoint, index)),
   ];
+}
+
+function portMessages(
+  endpoint: Endpoint,
+  name: string,
+  { bridge, bridgeNetfilter }: EndpointContext,
+): netlink.Message[] {
+  return [
+    ...(bridge.icc ? [] : [netlink.setBridgePort({ name }, { isolated: true })]),
+    // With br_netfilter, what a container sends to its own published port is turned round in the bridge, not above it.
+    ...(bridgeNetfilter && endpoint.ports.length > 0 ? [netlink.setBridgePort({ name }, { hairpin: true })] : []),
+  ];
+}
+
+function neighborMessages(endpoint: Endpoint, linkIndex: number): netlink.Message[] {
+  const { macAddress } = endpoint;
+  return addressesOf(endpoint).map(address => netlink.setNeighbor({ linkIndex, address, macAddress }));
+}
+
+function addressesOf({ ipv4, ipv6 }: Endpoint): string[] {
+  return [ipv4?.address, ipv6?.address].filter(address => address !== undefined);
 }

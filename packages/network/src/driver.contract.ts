@@ -40,6 +40,10 @@ export function testDriver(name: string, make: () => DriverUnderTest): void {
     assert.match(one.id, /^[0-9a-f]{64}$/);
     assert.notEqual(one.id, two.id);
     if (one.ipv4) assert.notEqual(one.ipv4.address, two.ipv4?.address);
+    if (one.ipv6) assert.notEqual(one.ipv6.address, two.ipv6?.address);
+    for (const { subnet } of opened.subnets) {
+      assert.ok(subnet.includes(':') ? one.ipv6 : one.ipv4, `an address in each subnet: ${subnet}`);
+    }
     driver.close();
   });
 
@@ -47,7 +51,7 @@ export function testDriver(name: string, make: () => DriverUnderTest): void {
     const { driver, network } = make();
     const opened = await driver.open(network);
     const { endpoint } = await driver.attach(opened, request(opened));
-    await driver.started(opened, endpoint);
+    await driver.started(opened, endpoint, 0);
     await driver.detach(opened, endpoint);
     await driver.detach(opened, endpoint);
     driver.close();
@@ -65,6 +69,7 @@ export function testDriver(name: string, make: () => DriverUnderTest): void {
     await driver.check();
     const { endpoint: next } = await driver.attach(opened, request(opened));
     if (endpoint.ipv4) assert.notEqual(next.ipv4?.address, endpoint.ipv4.address);
+    if (endpoint.ipv6) assert.notEqual(next.ipv6?.address, endpoint.ipv6.address);
     driver.close();
   });
 }

@@ -1,17 +1,7 @@
 import type { Step } from '@gantry/runtime';
-import type { Endpoint, NetworkAttachment, NetworkRecord, PortRequest, RepublishRequest } from './face.ts';
+import type { Endpoint, Gateways, NetworkAttachment, NetworkRecord, NetworkStack, RepublishRequest } from './face.ts';
 
-export type AttachRequest = {
-  readonly networkId: string;
-  readonly containerId: string;
-  /** The container's name without its slash, for messages. */
-  readonly containerName?: string;
-  readonly macAddress: string | undefined;
-  readonly ipv4Address: string | undefined;
-  readonly interfaceName: string;
-  readonly ports: readonly PortRequest[];
-  readonly isGateway?: boolean;
-};
+export type AttachRequest = Parameters<NetworkStack['attach']>[0];
 
 /** One kind of network. A driver has one instance a daemon, which serves all its networks. */
 export interface NetworkDriver {
@@ -25,13 +15,16 @@ export interface NetworkDriver {
   /** Compiles a container's steps; nothing is touched in the kernel. */
   attach(network: NetworkRecord, request: AttachRequest): Promise<NetworkAttachment>;
   /** As NetworkStack.containerSide. */
-  containerSide?(endpoint: Endpoint, interfaceName: string, linkIndex: number, isGateway: boolean): readonly Step[];
-  unplug?(endpoint: Endpoint): Promise<void>;
+  containerSide?(endpoint: Endpoint, interfaceName: string, linkIndex: number, gateways: Gateways): readonly Step[];
+  /** As NetworkStack.defaultRoutes. */
+  defaultRoutes?(endpoint: Endpoint, linkIndex: number | undefined, gateways: Gateways): readonly Step[];
+  /** What takes an endpoint's link from a container that runs on: steps on the host, then in the container's namespace. */
+  unplug?(endpoint: Endpoint): { readonly host: readonly Step[]; readonly inside: readonly Step[] };
   /** As NetworkStack.republish; where it is missing, ports are not published at all. */
   republish?(endpoint: Endpoint, request: RepublishRequest): Promise<Endpoint>;
   resumePorts?(endpoint: Endpoint, shim: RepublishRequest['shim']): Promise<void>;
-  /** Tidies up behind a container that runs now. */
-  started(network: NetworkRecord, endpoint: Endpoint): Promise<void>;
+  /** Tidies up behind a container that runs now; `pid` is a process in its network namespace. */
+  started(network: NetworkRecord, endpoint: Endpoint, pid: number): Promise<void>;
   /** Undoes what the steps of `attach` made, and tolerates what is gone or never was. */
   detach(network: NetworkRecord, endpoint: Endpoint): Promise<void>;
   /** Notes an endpoint that was made before this daemon started. */

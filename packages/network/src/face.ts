@@ -28,14 +28,17 @@ export type PublishedPort = {
 export type NetworkRecord = {
   readonly id: string;
   readonly name: string;
-  readonly driver: 'bridge' | 'host' | 'null';
+  readonly driver: DriverName;
   readonly createdAtMs: number;
-  readonly scope: 'local';
+  /** `local`; any other word is kept as it was given, and means nothing to a daemon on its own. */
+  readonly scope: string;
   readonly enableIPv4: boolean;
   readonly enableIPv6: boolean;
   readonly internal: boolean;
+  /** At most one of each family that is enabled. */
   readonly subnets: readonly {
     readonly subnet: string;
+    /** Empty where there is none: ipvlan's layer 3, internal macvlan, isolated bridges. */
     readonly gateway: string;
     /** Addresses are given out of this part of the subnet. */
     readonly ipRange?: string;
@@ -47,7 +50,19 @@ export type NetworkRecord = {
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly attachable?: boolean;
+  /** Absent: the driver `default` without options. */
+  readonly ipam?: { readonly driver: string; readonly options: Readonly<Record<string, string>> | null };
+  /** A configuration that other networks are made from: nothing of it is in the kernel. */
+  readonly configOnly?: true;
+  /** The name of the configuration that this network was made from. */
+  readonly configFrom?: string;
+  /** Its bridge was there before and stays when the network is removed. */
+  readonly borrowedLink?: true;
+  /** Its parent (a VLAN, a dummy) was made for it, and goes with the last network that uses it. */
+  readonly madeLink?: true;
 };
+
+export type DriverName = 'bridge' | 'host' | 'null' | 'macvlan' | 'ipvlan';
 
 /** A container's place on a network while it runs. */
 export type Endpoint = {
@@ -61,6 +76,10 @@ export type Endpoint = {
   readonly ipv4: { readonly address: string; readonly prefixLength: number; readonly gateway: string } | undefined;
   readonly ipv6: { readonly address: string; readonly prefixLength: number; readonly gateway: string } | undefined;
   readonly ports: readonly PublishedPort[];
+  /** More addresses of the link that nobody administers. */
+  readonly linkLocal?: readonly string[];
+  /** Kernel settings of the link, as `net.ipv4.conf.eth0.log_martians=1`. */
+  readonly sysctls?: readonly string[];
 };
 
 /** What openNetworkStack needs beside the options of a user. */
@@ -84,11 +103,34 @@ export type NetworkAttachment = {
   readonly child: readonly Step[];
 };
 
+/** Settings of the default bridge, by dockerd's flags. */
+export type DefaultBridgeOptions = {
+  readonly ipv6?: boolean;
+  /** `10.1.0.0/25`: containers have addresses of this part only. */
+  readonly fixedCidr?: string;
+  readonly fixedCidr6?: string;
+  readonly bip6?: string;
+  /** The containers' default routes, when not through the bridge itself. */
+  readonly defaultGateway?: string;
+  readonly defaultGateway6?: string;
+  readonly mtu?: number;
+  readonly icc?: boolean;
+  readonly masquerade?: boolean;
+  /** Where ports are published that name no address. */
+  readonly hostBinding?: string;
+};
+
 export type NetworkOptions = {
   /** Name of the default bridge; `none` for no bridge. Default `gantry0`. */
   readonly bridge: string;
   /** Address of the default bridge as `10.1.0.1/24`; chosen freely when undefined. */
   readonly bip: string | undefined;
+  /** More about the default bridge. */
+  readonly defaultBridge?: DefaultBridgeOptions;
+  /** Options for new networks by driver, which a request overrides. */
+  readonly defaultNetworkOptions?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** What this host is known by; IPv6 subnets are made of it. */
+  readonly hostId?: string;
   readonly iptables: boolean;
   readonly ipForward: boolean;
   /** Where the daemon itself turns forwarding on, it forwards for bridges only, unless this says otherwise. */
@@ -96,18 +138,33 @@ export type NetworkOptions = {
   readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
 };
 
+/** A subnet that a person asks for. */
+export type AskedSubnet = {
+  readonly subnet: string;
+  readonly gateway?: string;
+  readonly ipRange?: string;
+  readonly auxiliary?: Readonly<Record<string, string>>;
+};
+
 /** What a person asks for in a new network. */
 export type NetworkCreate = {
   readonly name: string;
+  /** Default `bridge`. */
   readonly driver: string;
+  readonly scope?: string;
   readonly internal: boolean;
   readonly attachable?: boolean;
-  readonly subnet?: {
-    readonly subnet: string;
-    readonly gateway?: string;
-    readonly ipRange?: string;
-    readonly auxiliary?: Readonly<Record<string, string>>;
-  };
+  readonly ingress?: boolean;
+  /** Default: on, unless the daemon or an option says otherwise. */
+  readonly enableIPv4?: boolean;
+  /** Default: off, unless the daemon or an option says otherwise. */
+  readonly enableIPv6?: boolean;
+  /** Default `default`. */
+  readonly ipamDriver?: string;
+  readonly ipamOptions?: Readonly<Record<string, string>> | null;
+  readonly subnets: readonly AskedSubnet[];
+  readonly configOnly?: boolean;
+  readonly configFrom?: string;
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
 };
@@ -122,6 +179,9 @@ export type RepublishRequest = {
   readonly intend: (endpoint: Endpoint) => Promise<void>;
 };
 
+/** Whether a network leads to the world for a container, by family. */
+export type Gateways = { readonly ipv4: boolean; readonly ipv6: boolean };
+
 /** Networks, endpoints and published ports of one daemon. */
 export interface NetworkStack extends AsyncDisposable {
   list(): readonly NetworkRecord[];
@@ -129,10 +189,14 @@ export interface NetworkStack extends AsyncDisposable {
   get(ref: string): NetworkRecord;
   /**
    * Makes a network, durable when it resolves.
+   * @returns the network, and what its user should know
    * @throws conflict (the name), forbidden (the subnet overlaps another network's), invalidParameter, unavailable
    */
-  create(request: NetworkCreate): Promise<NetworkRecord>;
-  /** Removes a network made by a person; the caller has checked that nothing uses it. */
+  create(request: NetworkCreate): Promise<{ readonly network: NetworkRecord; readonly warning: string }>;
+  /**
+   * Removes a network made by a person. From the moment of the call no container gets onto it.
+   * @throws NetworkInUse when containers are on it, or about to be
+   */
   remove(networkId: string): Promise<void>;
   /**
    * Reserves an address and ports and compiles the steps; nothing is touched in the kernel yet.
@@ -145,21 +209,28 @@ export interface NetworkStack extends AsyncDisposable {
     readonly containerName?: string;
     readonly macAddress: string | undefined;
     readonly ipv4Address: string | undefined;
-    /** `eth0` for the container's first network, `eth1` for its second, in the order of their parent steps. */
+    readonly ipv6Address?: string | undefined;
+    readonly linkLocal?: readonly string[];
+    readonly sysctls?: readonly string[];
+    /** `eth0`, or whatever the container is to call it. */
     readonly interfaceName: string;
+    /** How many links the container's namespace gets before this one, in the order of the parent steps; default: the number in the name. */
+    readonly place?: number;
     readonly ports: readonly PortRequest[];
     /** Whether this network leads to the world; default: the first one does. */
-    readonly isGateway?: boolean;
+    readonly gateways?: Gateways;
   }): Promise<NetworkAttachment>;
   /** The steps in the container's namespace, for an endpoint whose link turned out to have this index. */
-  containerSide(endpoint: Endpoint, interfaceName: string, linkIndex: number, isGateway: boolean): readonly Step[];
-  /** Deletes the link of an endpoint from a container that runs on. */
-  unplug(endpoint: Endpoint): Promise<void>;
+  containerSide(endpoint: Endpoint, interfaceName: string, linkIndex: number, gateways: Gateways): readonly Step[];
+  /** Steps that lead the default routes of a running container through this endpoint, in its namespace. */
+  defaultRoutes(endpoint: Endpoint, linkIndex: number | undefined, gateways: Gateways): readonly Step[];
+  /** Deletes the link of an endpoint from a container that runs on; `enter` leads into its network namespace. */
+  unplug(endpoint: Endpoint, enter: readonly Step[]): Promise<void>;
   /**
-   * To be called when the endpoint's container runs, and need not be waited for: forgets UDP connections older than its
-   * ports. Never rejects.
+   * To be called when the endpoint's container runs, whose first process is `pid`, or is adopted, and need not be waited for:
+   * forgets UDP connections older than its ports, and keeps hold of what must be removed at its end. Never rejects.
    */
-  started(endpoint: Endpoint): Promise<void>;
+  started(endpoint: Endpoint, pid: number): Promise<void>;
   /**
    * Publishes other ports of a container that runs; connections to ports that stay are not touched, those to ports that go
    * are not cut off.

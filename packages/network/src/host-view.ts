@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { netlink } from '@gantry/linux';
-import { addressNumber, parseSubnet, type Subnet, subnetOf } from './subnet.ts';
+import { type Prefix, parsePrefix, prefixOf } from './prefix.ts';
 
 /** The host's links, addresses and on-link routes at one moment. */
 export type HostView = {
@@ -16,27 +16,27 @@ export function readHostView(): HostView {
   return {
     links: present(socket.request([netlink.getLink()]).map(netlink.parseLink)),
     addresses: present(socket.request([netlink.getAddresses()]).map(netlink.parseAddress)),
-    routes: present(socket.request([netlink.getRoutes(4)]).map(netlink.parseRoute)),
+    routes: present(socket.request([netlink.getRoutes()]).map(netlink.parseRoute)),
   };
 }
 
 /**
- * The IPv4 subnets that a new network must not overlap: those of the host's addresses, on-link routes and name servers.
+ * The subnets that a new network must not overlap: those of the host's addresses, on-link routes and name servers.
  * Routes through a gateway do not count: a VPN's half-of-everything routes would leave nothing.
  */
-export function usedSubnets(view: HostView, exceptLink?: number): Subnet[] {
-  const used: Subnet[] = [];
+export function usedSubnets(view: HostView, exceptLink?: number): Prefix[] {
+  const used: Prefix[] = [];
   for (const { linkIndex, address, prefixLength } of view.addresses) {
-    if (linkIndex !== exceptLink && !address.includes(':')) used.push(subnetOf(addressNumber(address), prefixLength));
+    if (linkIndex !== exceptLink) used.push(prefixOf(address, prefixLength));
   }
   for (const { linkIndex, destination, gateway } of view.routes) {
     if (linkIndex === exceptLink || gateway !== undefined || !destination || destination.prefixLength === 0) continue;
-    used.push(subnetOf(addressNumber(destination.address), destination.prefixLength));
+    used.push(prefixOf(destination.address, destination.prefixLength));
   }
   return [...used, ...nameServers()];
 }
 
-function nameServers(): Subnet[] {
+function nameServers(): Prefix[] {
   let text = '';
   try {
     text = readFileSync('/etc/resolv.conf', 'utf8');
@@ -45,7 +45,7 @@ function nameServers(): Subnet[] {
   }
   return [...text.matchAll(/^\s*nameserver\s+(\d+\.\d+\.\d+\.\d+)\s*$/gm)].flatMap(([, address]) => {
     try {
-      return [parseSubnet(`${address}/32`)];
+      return [parsePrefix(`${address}/32`)];
     } catch {
       return [];
     }

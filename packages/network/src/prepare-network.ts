@@ -1,128 +1,220 @@
-import { isIPv4 } from 'node:net';
-import { conflict, forbidden, invalidParameter, notFound, notImplemented } from '@gantry/errors';
-import { BridgeOption } from './bridge-options.ts';
-import type { NetworkCreate, NetworkRecord } from './face.ts';
+import { conflict, forbidden, invalidParameter, notFound } from '@gantry/errors';
+import { BridgeOption, NetworkOption } from './bridge-options.ts';
+import type { AskedSubnet, DriverName, NetworkCreate, NetworkRecord } from './face.ts';
 import { newId } from './id.ts';
-import { addressNumber, addressText, contains, overlaps, parseSubnet, type Subnet, subnetText } from './subnet.ts';
+import { checkBridgeOptions, familyOption } from './network-options.ts';
+import { checkSubInterfaceOptions } from './parent-link.ts';
+import { chooseSubnets, type SubnetChoice, subnetProblems } from './subnet-request.ts';
 
-const UNBUILT: ReadonlySet<string> = new Set(['macvlan', 'ipvlan', 'overlay']);
-/** Longest name of a link. @see linux/if.h, IFNAMSIZ */
-const MAX_LINK_NAME = 15;
+export type PrepareContext = Omit<SubnetChoice, 'hasGateway' | 'others'> & {
+  readonly defaultOptions: Readonly<Record<string, Readonly<Record<string, string>>>>;
+};
 
 /**
  * Checks a request for a network as dockerd does, and makes the record that the driver then opens.
- * @throws conflict (name), forbidden (overlap, second host network), invalidParameter, notFound (driver), notImplemented
+ * @throws conflict (name), forbidden (overlap, second host network), invalidParameter, notFound (driver), unavailable (pools)
  */
-export function prepareNetwork(request: NetworkCreate, others: readonly NetworkRecord[]): NetworkRecord {
+export function prepareNetwork(
+  request: NetworkCreate,
+  others: readonly NetworkRecord[],
+  context: PrepareContext,
+): NetworkRecord {
   const { name } = request;
   if (['bridge', 'host', 'none', 'default'].includes(name)) {
-    throw forbidden(`operation is not permitted on predefined ${name} network`);
+    // With dockerd's blank at the end.
+    throw forbidden(`operation is not permitted on predefined ${name} network `);
   }
+  if (request.configOnly) return configuration(request, others);
+  const from = fromConfiguration(request, others);
+  const { driver, options, labels } = from;
+  checkOperatorFields(request);
+  const kind = checkDriver(driver);
+  const allOptions = { ...context.defaultOptions[kind], ...options };
+  const families = enabledFamilies(request, from, allOptions);
+  checkSubnets(from.subnets);
   if (others.some(other => other.name === name)) throw conflict(`network with name ${name} already exists`);
-  checkDriver(request.driver);
-  const subnet = request.subnet && checkSubnet(request.subnet, others);
-  const id = newId();
-  const options = { ...request.options };
-  checkOptions(options, others);
-  return {
-    id,
+  const ipam = checkIpam(kind, from.ipamDriver, from.ipamOptions, from.subnets);
+  const record: NetworkRecord = {
+    id: newId(),
     name,
-    driver: 'bridge',
+    driver: kind,
     createdAtMs: Date.now(),
-    scope: 'local',
-    enableIPv4: true,
-    enableIPv6: false,
-    internal: request.internal,
+    scope: request.scope || 'local',
+    ...families,
+    internal: request.internal || (isSubInterface(kind) && !allOptions.parent),
     attachable: request.attachable ?? false,
-    subnets: subnet ? [subnet] : [],
-    options,
-    labels: { ...request.labels },
+    subnets: [],
+    options: allOptions,
+    labels,
+    ...(ipam ? { ipam } : {}),
+    ...(request.configFrom ? { configFrom: request.configFrom } : {}),
+  };
+  if (kind === 'bridge') checkBridgeOptions(record, others);
+  else checkSubInterfaceOptions(record, others);
+  if (ipam?.driver === 'null') return record;
+  return {
+    ...record,
+    subnets: chooseSubnets(record, from.subnets, {
+      ...context,
+      others,
+      hasGateway: family => hasGateway(record, family),
+    }),
   };
 }
 
-function checkDriver(driver: string): void {
-  if (driver === 'host' || driver === 'null') throw forbidden(`only one instance of "${driver}" network is allowed`);
-  if (UNBUILT.has(driver))
-    throw notImplemented(`networks of driver ${driver} are not built yet`, { hint: 'use bridge' });
-  if (driver !== 'bridge' && driver !== 'default' && driver !== '') throw notFound(`plugin "${driver}" not found`);
+/** Networks that need no machine to send through have none. */
+function hasGateway({ driver, options, internal }: NetworkRecord, family: 4 | 6): boolean {
+  if (driver === 'macvlan') return !internal;
+  if (driver === 'ipvlan') return !internal && (options.ipvlan_mode ?? 'l2') === 'l2';
+  return options[family === 4 ? BridgeOption.gatewayMode : BridgeOption.gatewayMode6] !== 'isolated';
 }
 
-function checkOptions(options: Readonly<Record<string, string>>, others: readonly NetworkRecord[]): void {
-  for (const key of [BridgeOption.icc, BridgeOption.masquerade]) {
-    const value = options[key];
-    if (value !== undefined && !/^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value)) {
-      throw invalidParameter(
-        `failed to parse ${key} value: ${value} (strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax)`,
-      );
-    }
-  }
-  const mtu = options[BridgeOption.mtu];
-  if (mtu !== undefined && !/^\d+$/.test(mtu)) {
-    throw invalidParameter(
-      `failed to parse ${BridgeOption.mtu} value: ${mtu} (strconv.Atoi: parsing ${JSON.stringify(mtu)}: invalid syntax)`,
-    );
-  }
-  const bridge = options[BridgeOption.name];
-  if (bridge === undefined) return;
-  if (bridge === '' || bridge.length > MAX_LINK_NAME || /[\s/:]/.test(bridge)) {
-    throw invalidParameter(`invalid bridge name ${JSON.stringify(bridge)}`, {
-      hint: `a link's name has at most ${MAX_LINK_NAME} characters`,
+const isSubInterface = (driver: DriverName): boolean => driver === 'macvlan' || driver === 'ipvlan';
+
+type Settings = Pick<NetworkCreate, 'driver' | 'options' | 'labels' | 'subnets' | 'ipamDriver' | 'ipamOptions'> & {
+  readonly enableIPv4?: boolean;
+  readonly enableIPv6?: boolean;
+};
+
+/** The settings of a network: its own, or those of the configuration that it is made from. */
+function fromConfiguration(request: NetworkCreate, others: readonly NetworkRecord[]): Settings {
+  if (!request.configFrom) return request;
+  const source = others.find(other => other.name === request.configFrom && other.configOnly);
+  if (!source) {
+    throw notFound(`configuration network ${JSON.stringify(request.configFrom)} does not exist`, {
+      hint: 'make it with: gantry network create --config-only',
     });
   }
-  const owner = others.find(other => other.options[BridgeOption.name] === bridge);
-  if (owner) {
+  const own =
+    Object.keys(request.options).length > 0 ||
+    request.subnets.length > 0 ||
+    request.enableIPv6 === true ||
+    request.enableIPv4 === false ||
+    (request.ipamDriver !== undefined && request.ipamDriver !== '' && request.ipamDriver !== 'default') ||
+    Object.keys(request.ipamOptions ?? {}).length > 0;
+  if (own || Object.keys(request.labels).length > 0) {
     throw forbidden(
-      `cannot create network: conflicts with network ${owner.id} (${bridge}): networks have same bridge name`,
+      'user specified configurations are not supported if the network depends on a configuration network',
+      { hint: 'leave out everything but the driver, or leave out --config-from' },
     );
   }
-}
-
-function checkSubnet(
-  asked: NonNullable<NetworkCreate['subnet']>,
-  others: readonly NetworkRecord[],
-): NetworkRecord['subnets'][number] {
-  const subnet = readSubnet('subnet', asked.subnet);
-  const inSubnet = (what: string, address: string): number => {
-    if (!isIPv4(address)) throw invalid(`invalid ${what} ${address}: invalid address`);
-    const number = addressNumber(address);
-    if (!contains(subnet, number)) {
-      throw invalid(`invalid ${what} ${address}: parent subnet ${subnetText(subnet)} doesn't contain this address`);
-    }
-    return number;
-  };
-  if (asked.gateway) inSubnet('gateway', asked.gateway);
-  for (const [name, address] of Object.entries(asked.auxiliary ?? {})) inSubnet(`auxiliary address ${name}`, address);
-  const range = asked.ipRange ? readSubnet('ip-range', asked.ipRange) : undefined;
-  if (range && (!contains(subnet, range.base) || range.prefixLength < subnet.prefixLength)) {
-    throw invalid(`invalid ip-range ${asked.ipRange}: parent subnet ${subnetText(subnet)} doesn't contain ip-range`);
-  }
-  if (subnet.prefixLength > 30)
-    throw invalid(`invalid subnet ${asked.subnet}: it has no room for a gateway and a container`);
-  for (const other of others.flatMap(({ subnets }) => subnets)) {
-    if (overlaps(parseSubnet(other.subnet), subnet)) {
-      throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
-    }
-  }
   return {
-    subnet: subnetText(subnet),
-    gateway: asked.gateway || addressText((range?.base === subnet.base ? undefined : range?.base) ?? subnet.base + 1),
-    asked: asked.gateway ? 'gateway' : 'subnet',
-    ...(asked.ipRange ? { ipRange: asked.ipRange } : {}),
-    ...(Object.keys(asked.auxiliary ?? {}).length > 0 ? { auxiliary: { ...asked.auxiliary } } : {}),
+    driver: request.driver,
+    options: source.options,
+    labels: source.labels,
+    subnets: source.subnets.map(({ subnet, gateway, ipRange, auxiliary }) => ({
+      subnet,
+      ...(gateway === '' ? {} : { gateway }),
+      ...(ipRange === undefined ? {} : { ipRange }),
+      ...(auxiliary === undefined ? {} : { auxiliary }),
+    })),
+    enableIPv4: source.enableIPv4,
+    enableIPv6: source.enableIPv6,
+    ...(source.ipam ? { ipamDriver: source.ipam.driver, ipamOptions: source.ipam.options } : {}),
   };
 }
 
-function readSubnet(what: string, text: string): Subnet {
-  if (text.includes(':'))
-    throw notImplemented('IPv6 networks are not built yet', { hint: 'leave out the IPv6 subnet' });
-  let subnet: Subnet;
-  try {
-    subnet = parseSubnet(text);
-  } catch {
-    throw invalid(`invalid ${what} ${text}: invalid CIDR block notation`);
+/** A configuration is kept as it is given: what is in it is checked when a network is made from it. */
+function configuration(request: NetworkCreate, others: readonly NetworkRecord[]): NetworkRecord {
+  const { name } = request;
+  if (request.internal || request.attachable || request.ingress || (request.scope && request.scope !== 'local')) {
+    throw forbidden(
+      'configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.',
+    );
   }
-  if (subnetText(subnet) !== text) throw invalid(`invalid ${what} ${text}: it should be ${subnetText(subnet)}`);
-  return subnet;
+  if (request.configFrom) {
+    throw forbidden('a configuration network cannot depend on another configuration network');
+  }
+  checkSubnets(request.subnets);
+  if (others.some(other => other.name === name)) throw conflict(`network with name ${name} already exists`);
+  const driver = request.ipamDriver || 'default';
+  return {
+    id: newId(),
+    name,
+    driver: 'null',
+    createdAtMs: Date.now(),
+    scope: 'local',
+    enableIPv4: request.enableIPv4 ?? true,
+    enableIPv6: request.enableIPv6 ?? false,
+    internal: false,
+    attachable: false,
+    subnets: request.subnets.map(({ gateway = '', ...subnet }) => ({
+      ...subnet,
+      gateway,
+      asked: gateway === '' ? 'subnet' : 'gateway',
+    })),
+    options: { ...request.options },
+    labels: { ...request.labels },
+    ipam: { driver, options: request.ipamOptions ?? null },
+    configOnly: true,
+  };
 }
 
-const invalid = (text: string) => invalidParameter(`invalid network config:\n${text}`);
+function checkOperatorFields({ scope, ingress }: NetworkCreate): void {
+  if (ingress) throw forbidden('Ingress network can only be global scope network');
+  if (scope === 'swarm') {
+    throw forbidden('cannot create a swarm scoped network when swarm is not active', { hint: 'use the scope local' });
+  }
+}
+
+function checkDriver(driver: string): DriverName {
+  switch (driver) {
+    case '':
+    case 'bridge':
+      return 'bridge';
+    case 'macvlan':
+    case 'ipvlan':
+      return driver;
+    case 'host':
+    case 'null':
+      throw forbidden(`only one instance of "${driver}" network is allowed`);
+    case 'overlay':
+      throw forbidden(
+        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+        { hint: 'use the driver bridge on one host' },
+      );
+    default:
+      throw notFound(`plugin ${JSON.stringify(driver)} not found`, { hint: 'use bridge, macvlan or ipvlan' });
+  }
+}
+
+function enabledFamilies(
+  request: NetworkCreate,
+  from: Settings,
+  options: Readonly<Record<string, string>>,
+): Pick<NetworkRecord, 'enableIPv4' | 'enableIPv6'> {
+  const enableIPv4 = from.enableIPv4 ?? request.enableIPv4 ?? familyOption(options, NetworkOption.enableIPv4) ?? true;
+  const enableIPv6 = from.enableIPv6 ?? request.enableIPv6 ?? familyOption(options, NetworkOption.enableIPv6) ?? false;
+  if (!enableIPv4 && !enableIPv6) throw invalidParameter('IPv4 or IPv6 must be enabled');
+  return { enableIPv4, enableIPv6 };
+}
+
+function checkSubnets(subnets: readonly AskedSubnet[]): void {
+  const problems = subnetProblems(subnets);
+  if (problems.length > 0) throw invalidParameter(`invalid network config:\n${problems.join('\n')}`);
+}
+
+function checkIpam(
+  kind: DriverName,
+  driver: string | undefined,
+  options: NetworkCreate['ipamOptions'],
+  subnets: readonly AskedSubnet[],
+): NetworkRecord['ipam'] {
+  const name = driver || 'default';
+  if (name !== 'default' && name !== 'null') {
+    throw notFound(`plugin ${JSON.stringify(name)} not found`, { hint: 'use the IPAM driver default, or null' });
+  }
+  // With the driver null no container gets an address: it asks for one itself, as of a DHCP server.
+  if (name === 'null') {
+    if (subnets.length > 0) {
+      throw invalidParameter('null ipam driver does not handle specific address pool requests', {
+        hint: 'leave out --subnet',
+      });
+    }
+    if (kind === 'bridge') {
+      throw invalidParameter('ipv4 pool is empty', { hint: 'the IPAM driver null is for macvlan and ipvlan networks' });
+    }
+  }
+  if (name === 'default' && options === undefined) return undefined;
+  return { driver: name, options: options ?? null };
+}

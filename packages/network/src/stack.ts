@@ -1,18 +1,31 @@
-import { notFound } from '@gantry/errors';
-import { probePort } from '@gantry/linux';
-import { BridgeOption } from './bridge-options.ts';
+import { hostname } from 'node:os';
+import { forbidden, notFound } from '@gantry/errors';
+import { linkIndex, probePort } from '@gantry/linux';
+import { bridgeName } from './bridge-device.ts';
+import { defaultBridgeOptions } from './default-bridge.ts';
 import type { NetworkDriver } from './driver.ts';
 import { bridgeDriver } from './drivers/bridge.ts';
 import { hostDriver } from './drivers/host.ts';
+import { ipvlanDriver } from './drivers/ipvlan.ts';
+import { macvlanDriver } from './drivers/macvlan.ts';
 import { nullDriver } from './drivers/null.ts';
 import type { Endpoint, NetworkCreate, NetworkRecord, NetworkStack, NetworkStackOptions } from './face.ts';
 import { openFirewall } from './firewall/firewall.ts';
 import { openForwarding } from './forwarding.ts';
-import { firstIndexInNewNamespace, hasBridgeNetfilter, hasIPv6, localPortRange, readHostView } from './host-view.ts';
+import {
+  firstIndexInNewNamespace,
+  hasBridgeNetfilter,
+  hasIPv6,
+  localPortRange,
+  readHostView,
+  usedSubnets,
+} from './host-view.ts';
 import { newId } from './id.ts';
-import { DEFAULT_POOLS } from './ipam.ts';
+import { DEFAULT_POOLS, type PoolRange, uniqueLocalPool } from './ipam.ts';
+import { NetworkInUse } from './network-in-use.ts';
 import { explainLaunchFailure } from './port-errors.ts';
 import { PortTable } from './ports.ts';
+import { type Prefix, parsePrefix, prefixesOverlap, prefixText } from './prefix.ts';
 import { prepareNetwork } from './prepare-network.ts';
 import { openNetworkRecords } from './records.ts';
 
@@ -42,24 +55,31 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     open: options.ipForwardNoDrop ?? false,
   });
   await forwarding.turnOn('ipv4');
+  const pools = addressPools(options);
+  const defaultBridge = options.defaultBridge ?? {};
+  const containerLinkIndex = firstIndexInNewNamespace(readHostView().links);
   const drivers = new Map<string, NetworkDriver>();
   for (const driver of [
     bridgeDriver({
       run,
       readView: readHostView,
-      pools: options.defaultAddressPools.length > 0 ? options.defaultAddressPools : DEFAULT_POOLS,
+      pools,
       bip: options.bip,
+      defaultBridge,
+      forwardIPv6: () => forwarding.turnOn('ipv6'),
       ports,
       firewall: options.iptables
         ? openFirewall({ bridge: options.bridge, run, warn, closed: forwarding.closed })
         : undefined,
       ipv6,
-      containerLinkIndex: firstIndexInNewNamespace(readHostView().links),
+      containerLinkIndex,
       bridgeNetfilter: hasBridgeNetfilter(),
       warn,
     }),
     hostDriver(),
     nullDriver(),
+    macvlanDriver({ run, readView: readHostView, linkIndex, ipv6, containerLinkIndex }),
+    ipvlanDriver({ run, readView: readHostView, linkIndex, ipv6, containerLinkIndex }),
   ]) {
     drivers.set(driver.name, driver);
   }
@@ -85,6 +105,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
   for (const record of kept.filter(({ name }) => !PREDEFINED.has(name))) {
     networks.set(record.id, record);
     endpoints.set(record.id, new Map());
+    if (record.configOnly) continue;
     try {
       await driverOf(record).open(record);
     } catch (error) {
@@ -116,19 +137,58 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     creating = result.catch(() => {});
     return result;
   };
-  const create = async (request: NetworkCreate): Promise<NetworkRecord> => {
-    const wanted = prepareNetwork(request, [...networks.values()]);
-    const driver = driverOf(wanted);
+  const create = async (request: NetworkCreate): Promise<{ network: NetworkRecord; warning: string }> => {
+    const wanted = prepareNetwork(request, [...networks.values()], {
+      pools,
+      used: () => usedSubnets(readHostView()),
+      defaultOptions: options.defaultNetworkOptions ?? {},
+    });
+    const network: NetworkRecord =
+      wanted.driver === 'bridge' && linkIndex(bridgeName(wanted)) !== undefined
+        ? { ...wanted, borrowedLink: true }
+        : wanted;
+    if (network.configOnly) {
+      await records.save(network);
+      networks.set(network.id, network);
+      endpoints.set(network.id, new Map());
+      return { network, warning: '' };
+    }
+    const driver = driverOf(network);
+    const warning = overlapWarning(network);
     try {
-      const opened = await driver.open(wanted);
-      await records.save(opened);
+      // Written first: a daemon that is killed right after it leaves a network without a bridge, which the next one makes,
+      // and never a bridge that is nobody's.
+      await records.save(network);
+      const opened = await driver.open(network);
+      if (JSON.stringify(opened) !== JSON.stringify(network)) await records.save(opened);
       networks.set(opened.id, opened);
       endpoints.set(opened.id, new Map());
-      return opened;
+      return { network: opened, warning };
     } catch (error) {
-      await Promise.resolve(driver.remove?.(wanted)).catch(() => {});
+      await Promise.resolve(driver.remove?.(network)).catch(failed => warn(`removing network ${network.name}`, failed));
+      await records.remove(network.id);
       throw error;
     }
+  };
+
+  /** Containers that get onto a network at this moment, by network. */
+  const arriving = new Map<string, Set<string>>();
+  const remove = async (ref: string): Promise<void> => {
+    const network = get(ref);
+    const users = [
+      ...(endpoints.get(network.id)?.values() ?? []),
+      ...[...(arriving.get(network.id) ?? [])].map(containerId => ({ id: '', containerId })),
+    ];
+    if (users.length > 0) throw new NetworkInUse(network, users);
+    if (network.configOnly && [...networks.values()].some(({ configFrom }) => configFrom === network.name)) {
+      throw forbidden(`error while removing network: configuration network ${JSON.stringify(network.name)} is in use`);
+    }
+    networks.delete(network.id);
+    endpoints.delete(network.id);
+    await Promise.resolve(driverOf(network).remove?.(network)).catch(error =>
+      warn(`removing network ${network.name}`, error),
+    );
+    await records.remove(network.id);
   };
 
   const repair = async (): Promise<void> => {
@@ -144,34 +204,40 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     list: () => [...networks.values()],
     get,
     create: request => inTurn(() => create(request)),
-    async remove(networkId) {
-      const network = get(networkId);
-      networks.delete(network.id);
-      endpoints.delete(network.id);
-      await records.remove(network.id);
-      await Promise.resolve(driverOf(network).remove?.(network)).catch(error =>
-        warn(`removing network ${network.name}`, error),
-      );
-    },
-    containerSide: (endpoint, interfaceName, index, isGateway) =>
-      driverOf(get(endpoint.networkId)).containerSide?.(endpoint, interfaceName, index, isGateway) ?? [],
-    async unplug(endpoint) {
-      await driverOf(get(endpoint.networkId)).unplug?.(endpoint);
+    remove: networkId => inTurn(() => remove(networkId)),
+    containerSide: (endpoint, interfaceName, index, gateways) =>
+      driverOf(get(endpoint.networkId)).containerSide?.(endpoint, interfaceName, index, gateways) ?? [],
+    defaultRoutes: (endpoint, index, gateways) =>
+      driverOf(get(endpoint.networkId)).defaultRoutes?.(endpoint, index, gateways) ?? [],
+    async unplug(endpoint, enter) {
+      const steps = driverOf(get(endpoint.networkId)).unplug?.(endpoint);
+      if (steps) await run([...steps.host, ...enter, ...steps.inside]);
     },
     async attach(request) {
       const network = get(request.networkId);
-      const attachment = await driverOf(network).attach(network, request);
-      endpoints.get(network.id)?.set(attachment.endpoint.id, attachment.endpoint);
-      void repair();
-      return attachment;
-    },
-    async started(endpoint) {
-      const network = networks.get(endpoint.networkId);
-      if (!network || endpoint.ports.length === 0) return;
+      if (network.configOnly) {
+        throw forbidden('cannot create endpoint on configuration-only network', {
+          hint: `make a network of it with --config-from ${network.name}`,
+        });
+      }
+      const here = arriving.get(network.id) ?? new Set();
+      arriving.set(network.id, here.add(request.containerId));
       try {
-        await driverOf(network).started(network, endpoint);
+        const attachment = await driverOf(network).attach(network, request);
+        endpoints.get(network.id)?.set(attachment.endpoint.id, attachment.endpoint);
+        void repair();
+        return attachment;
+      } finally {
+        here.delete(request.containerId);
+      }
+    },
+    async started(endpoint, pid) {
+      const network = networks.get(endpoint.networkId);
+      if (!network) return;
+      try {
+        await driverOf(network).started(network, endpoint, pid);
       } catch (error) {
-        warn(`forgetting old connections to endpoint ${endpoint.id}`, error);
+        warn(`looking after endpoint ${endpoint.id}`, error);
       }
     },
     async republish(endpoint, request) {
@@ -227,14 +293,30 @@ function defaultNetworks(options: NetworkStackOptions): NetworkRecord[] {
     ...plain('host', 'host'),
     name: 'bridge',
     driver: 'bridge',
-    options: {
-      [BridgeOption.isDefault]: 'true',
-      [BridgeOption.icc]: 'true',
-      [BridgeOption.masquerade]: 'true',
-      [BridgeOption.hostBinding]: '0.0.0.0',
-      [BridgeOption.name]: options.bridge,
-      [BridgeOption.mtu]: '1500',
-    },
+    enableIPv6: options.defaultBridge?.ipv6 ?? false,
+    options: defaultBridgeOptions(options.bridge, options.defaultBridge ?? {}),
   };
   return [...(options.bridge === 'none' ? [] : [bridge]), plain('host', 'host'), plain('none', 'null')];
+}
+
+/** Subnets are taken from those of the user, else from Docker's; of IPv6 from pools of this host. */
+function addressPools({ defaultAddressPools: own, hostId = hostname() }: NetworkStackOptions): readonly PoolRange[] {
+  const pools = own.length > 0 ? own : DEFAULT_POOLS;
+  return pools.some(({ base }) => base.includes(':')) ? pools : [...pools, uniqueLocalPool(hostId)];
+}
+
+/** What a person should know who chose a subnet that this host has a route into: packets to there go to the network now. */
+function overlapWarning(network: NetworkRecord): string {
+  const asked = network.subnets.filter(({ asked }) => asked !== undefined);
+  // Links on top of the host's own are meant to be on its network.
+  if (asked.length === 0 || network.driver !== 'bridge' || network.borrowedLink) return '';
+  const used: readonly Prefix[] = usedSubnets(readHostView());
+  return asked
+    .flatMap(({ subnet }) => {
+      const other = used.find(one => prefixesOverlap(one, parsePrefix(subnet)));
+      return other
+        ? [`the subnet ${subnet} overlaps ${prefixText(other)}, which this host has a route or an address in`]
+        : [];
+    })
+    .join('; ');
 }

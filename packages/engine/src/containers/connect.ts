@@ -8,7 +8,9 @@ import type { EndpointSettings } from '../documents/index.ts';
 import { internalResolvConfText } from '../spec/index.ts';
 import { isUserDefinedNetwork } from '../validate/modes.ts';
 import type { Container, Run } from './container.ts';
-import { checkEndpointSettings, chooseGateway, sharedWith } from './networks.ts';
+import { addressWishes, checkEndpointSettings, InterfaceNames, interfaceSysctls } from './endpoint-settings.ts';
+import { gatewayEndpoints } from './gateways.ts';
+import { sharedWith } from './networks.ts';
 import { startResolver } from './resolver.ts';
 
 const CLONE_NEWNET = 0x40000000;
@@ -50,19 +52,13 @@ export function connectNetwork(
 }
 
 /** Takes a container off a network. @throws forbidden when it is not on it */
-export function disconnectNetwork(
-  context: EngineContext,
-  container: Container,
-  network: NetworkRecord,
-  force: boolean,
-): Promise<void> {
+export function disconnectNetwork(context: EngineContext, container: Container, network: NetworkRecord): Promise<void> {
   return context.jobs.run('network.disconnect', container.id, () =>
     container.lock.run(async () => {
       const { document, facts } = container;
       refuseModes(container, network, 'disconnected from');
       const key = Object.keys(document.networks).find(name => name === network.name || name === network.id);
       if (key === undefined) {
-        if (force) return;
         throw forbidden(`container ${document.id} is not connected to network ${network.name}`);
       }
       const { [key]: _, ...others } = document.networks;
@@ -90,7 +86,7 @@ function refuseModes({ document }: Container, network: NetworkRecord, what: stri
         : 'cannot disconnect container from host network - container was created in host network mode',
     );
   }
-  if (NetworkMode === 'none' || network.driver === 'null') {
+  if (what === 'connected to' && (NetworkMode === 'none' || network.name === 'none')) {
     throw forbidden(
       'container cannot be connected to multiple networks with one of the networks in private (none) mode',
     );
@@ -106,46 +102,39 @@ async function plugIn(
 ): Promise<void> {
   const { networks, launcher } = context.options;
   const { shim, facts } = run;
-  const before = chooseGateway(context, container, facts.endpoints);
+  const before = gatewayEndpoints(context, container, facts.endpoints);
+  const name = new InterfaceNames(facts.endpoints).next(network, settings);
   const { endpoint, parent } = await networks.attach({
     networkId: network.id,
     containerId: container.id,
     containerName: container.name,
     macAddress: settings.MacAddress || undefined,
-    ipv4Address: settings.IPAMConfig?.IPv4Address || undefined,
-    interfaceName: freeInterface(facts.endpoints),
+    ...addressWishes(settings),
+    interfaceName: name,
+    sysctls: interfaceSysctls(settings, name),
     ports: [],
   });
-  const name = endpoint.interfaceName ?? '';
   try {
     const made = [...parent.map(step => forPid(step, shim.pid)), ...enter(shim.pid)];
-    const asked: Step = {
-      op: 'netlink',
-      protocol: 0,
-      message: netlink.encode([netlink.getLink({ name })]).bytes,
-      reply: true,
-    };
-    const answer = (await launcher.run([...made, asked])).get(made.length);
-    const index =
-      answer &&
-      netlink
-        .parseMessages(answer)
-        .map(netlink.parseLink)
-        .find(link => link?.name === name)?.index;
+    const index = linkIndexIn(await launcher.run([...made, askForLink(name)]), made.length, name);
     if (index === undefined) throw systemError(`the link ${name} vanished right after it was made`);
-    const gateway = chooseGateway(context, container, [...facts.endpoints, endpoint]);
-    const moved = gateway === endpoint && before !== undefined;
+    const after = gatewayEndpoints(context, container, [...facts.endpoints, endpoint]);
     await launcher.run([
       ...enter(shim.pid),
-      ...(moved ? [route([netlink.deleteRoute({ family: 4 })], [ESRCH])] : []),
-      ...networks.containerSide(endpoint, name, index, gateway === endpoint),
+      ...(after.ipv4 === endpoint && before.ipv4 ? [route([netlink.deleteRoute({ family: 4 })], [ESRCH])] : []),
+      ...(after.ipv6 === endpoint && before.ipv6 ? [route([netlink.deleteRoute({ family: 6 })], [ESRCH])] : []),
+      ...networks.containerSide(endpoint, name, index, {
+        ipv4: after.ipv4 === endpoint,
+        ipv6: after.ipv6 === endpoint,
+      }),
     ]);
     facts.endpoints = [...facts.endpoints, endpoint];
+    void networks.started(endpoint, shim.pid);
     container.facts.networkIds[network.name] = network.id;
     if (isUserDefinedNetwork(network.name)) await resolve(context, container, run);
   } catch (error) {
     facts.endpoints = facts.endpoints.filter(one => one !== endpoint);
-    await networks.unplug(endpoint).catch(() => {});
+    await networks.unplug(endpoint, enter(shim.pid)).catch(() => {});
     await networks.detach(endpoint);
     throw error instanceof GantryError
       ? error
@@ -168,27 +157,54 @@ async function resolve(context: EngineContext, container: Container, run: Run): 
 }
 
 async function unplug(context: EngineContext, container: Container, run: Run, network: NetworkRecord): Promise<void> {
-  const { networks, launcher } = context.options;
+  const { networks } = context.options;
   const { facts, shim } = run;
   const endpoint = facts.endpoints.find(({ networkId }) => networkId === network.id);
   if (!endpoint) return;
-  const before = chooseGateway(context, container, facts.endpoints);
+  const before = gatewayEndpoints(context, container, facts.endpoints);
   context.names.leave(endpoint);
   facts.endpoints = facts.endpoints.filter(one => one !== endpoint);
-  await networks.unplug(endpoint);
+  await networks.unplug(endpoint, enter(shim.pid));
   await networks.detach(endpoint);
-  const gateway = chooseGateway(context, container, facts.endpoints);
-  if (before === endpoint && gateway?.ipv4) {
-    // The kernel finds the link by the gateway's address.
-    const added = netlink.addRoute({ family: 4, gateway: gateway.ipv4.gateway });
-    await launcher.run([...enter(shim.pid), route([added], [EEXIST])]);
+  const after = gatewayEndpoints(context, container, facts.endpoints);
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const next = after[family];
+    if (before[family] === endpoint && next) await leadThrough(context, run, next, family);
   }
   await context.storage.saveFacts(container);
 }
 
-function freeInterface(endpoints: readonly Endpoint[]): string {
-  const used = new Set(endpoints.map(({ interfaceName }, index) => interfaceName ?? `eth${index}`));
-  for (let number = 0; ; number++) if (!used.has(`eth${number}`)) return `eth${number}`;
+/** Leads a default route of a running container through another of its links. */
+async function leadThrough(
+  context: EngineContext,
+  { shim }: Run,
+  endpoint: Endpoint,
+  family: 'ipv4' | 'ipv6',
+): Promise<void> {
+  const { networks, launcher } = context.options;
+  const name = endpoint.interfaceName ?? 'eth0';
+  const entered = enter(shim.pid);
+  const index = linkIndexIn(await launcher.run([...entered, askForLink(name)]), entered.length, name);
+  const steps = networks.defaultRoutes(endpoint, index, { ipv4: family === 'ipv4', ipv6: family === 'ipv6' });
+  await launcher.run([
+    ...entered,
+    // The program inside may have made one of its own.
+    ...steps.map(step => (step.op === 'netlink' ? { ...step, ignore: [EEXIST] } : step)),
+  ]);
+}
+
+function askForLink(name: string): Step {
+  return { op: 'netlink', protocol: 0, message: netlink.encode([netlink.getLink({ name })]).bytes, reply: true };
+}
+
+/** The index of a link in the answer to step `at` of a host plan. */
+function linkIndexIn(answers: ReadonlyMap<number, Buffer>, at: number, name: string): number | undefined {
+  const answer = answers.get(at);
+  if (!answer) return undefined;
+  return netlink
+    .parseMessages(answer)
+    .map(netlink.parseLink)
+    .find(link => link?.name === name)?.index;
 }
 
 /** From here on the helper works in the network namespace of the container's first process. */

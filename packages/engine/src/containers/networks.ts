@@ -1,15 +1,5 @@
-import { BlockList, isIPv4 } from 'node:net';
+import { conflict, invalidParameter, isGantryError, messageOf, notFound, systemError } from '@gantry/errors';
 import {
-  conflict,
-  invalidParameter,
-  isGantryError,
-  messageOf,
-  notFound,
-  notImplemented,
-  systemError,
-} from '@gantry/errors';
-import {
-  type Endpoint,
   type NetworkAttachment,
   type NetworkRecord,
   type PortRequest,
@@ -20,6 +10,8 @@ import type { EngineContext } from '../context.ts';
 import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '../documents/index.ts';
 import { isUserDefinedNetwork } from '../validate/modes.ts';
 import type { Container } from './container.ts';
+import { addressWishes, checkEndpointSettings, InterfaceNames, interfaceSysctls } from './endpoint-settings.ts';
+import { chooseGateways } from './gateways.ts';
 
 const CONTAINER = 'container:';
 
@@ -59,19 +51,25 @@ export async function attachNetworks(
   }));
   // Under its name, however it was asked for.
   document.networks = Object.fromEntries(wanted.map(({ network, settings }) => [network.name, settings]));
-  const gateway = wanted.map(candidate).sort(byGateway)[0]?.network;
+  const gateways = chooseGateways(
+    wanted.map(({ network, settings }) => ({ network, priority: settings.GwPriority ?? 0 })),
+  );
+  const names = new InterfaceNames();
   try {
     for (const { network, settings } of wanted) {
-      const isGateway = network === gateway;
       checkEndpointSettings(network, settings, `invalid config for network ${network.name}: `);
+      const isGateway = network === gateways.ipv4?.network || network === gateways.ipv6?.network;
+      const interfaceName = names.next(network, settings);
       const attachment = await stack.attach({
-        isGateway,
+        gateways: { ipv4: network === gateways.ipv4?.network, ipv6: network === gateways.ipv6?.network },
         networkId: network.id,
         containerId: document.id,
         containerName: document.name,
         macAddress: settings.MacAddress || (attachments.length === 0 ? document.config.MacAddress : '') || undefined,
-        ipv4Address: settings.IPAMConfig?.IPv4Address || undefined,
-        interfaceName: `eth${attachments.length}`,
+        ...addressWishes(settings),
+        interfaceName,
+        sysctls: interfaceSysctls(settings, interfaceName),
+        place: attachments.length,
         ports: isGateway && !network.internal ? portRequests(document.config, document.hostConfig) : [],
       });
       const resolves = isUserDefinedNetwork(network.name) && !networks.some(({ name }) => isUserDefinedNetwork(name));
@@ -89,84 +87,6 @@ export async function attachNetworks(
     throw error;
   }
   return { attachments, networks };
-}
-
-type GatewayCandidate = { readonly network: NetworkRecord; readonly priority: number };
-
-const candidate = ({ network, settings }: { network: NetworkRecord; settings: Partial<EndpointSettings> }) => ({
-  network,
-  priority: settings.GwPriority ?? 0,
-});
-
-/** Who leads to the world comes first: by priority, then those that lead anywhere, then by name, as in dockerd. */
-function byGateway(a: GatewayCandidate, b: GatewayCandidate): number {
-  const inside = Number(a.network.internal) - Number(b.network.internal);
-  if (inside !== 0) return inside;
-  if (a.priority !== b.priority) return b.priority - a.priority;
-  return a.network.name < b.network.name ? -1 : 1;
-}
-
-/** The endpoint with the default route; undefined when none leads to the outside. */
-export function chooseGateway(
-  context: EngineContext,
-  { document }: Container,
-  endpoints: readonly Endpoint[],
-): Endpoint | undefined {
-  const [first] = endpoints
-    .map(endpoint => ({
-      endpoint,
-      network: context.options.networks.get(endpoint.networkId),
-      priority: document.networks[endpoint.networkName]?.GwPriority ?? 0,
-    }))
-    .sort(byGateway);
-  return first?.network.internal ? undefined : first?.endpoint;
-}
-
-/** Checks what is asked for on a network. @throws invalidParameter in dockerd's words, after `prefix` */
-export function checkEndpointSettings(
-  network: NetworkRecord,
-  { IPAMConfig, Aliases, Links, DriverOpts }: Partial<EndpointSettings>,
-  prefix: string,
-): void {
-  const problems: string[] = [];
-  if (!isUserDefinedNetwork(network.name) && (Aliases?.length ?? 0) > 0) {
-    problems.push('network-scoped aliases are only supported for user-defined networks');
-  }
-  if (IPAMConfig?.IPv6Address) {
-    throw notImplemented('IPv6 addresses for containers are not built yet', { hint: 'leave out --ip6' });
-  }
-  if ((IPAMConfig?.LinkLocalIPs?.length ?? 0) > 0) {
-    throw notImplemented('link-local addresses for containers are not built yet', {
-      hint: 'leave out --link-local-ip',
-    });
-  }
-  if ((Links?.length ?? 0) > 0) {
-    throw notImplemented('--link is not built yet', { hint: 'use the names of the containers on the network' });
-  }
-  const [option] = Object.keys(DriverOpts ?? {});
-  if (option !== undefined) {
-    throw notImplemented(`the endpoint option ${option} is not built yet`, { hint: 'leave out --driver-opt' });
-  }
-  const address = IPAMConfig?.IPv4Address ?? '';
-  if (address !== '' && network.driver === 'bridge') {
-    if (!isUserDefinedNetwork(network.name)) {
-      problems.push('user specified IP address is supported on user defined networks only');
-    }
-    if (!isIPv4(address)) problems.push(`invalid IPv4 address: ${address}`);
-    else if (!network.subnets.some(({ subnet }) => inSubnet(subnet, address))) {
-      problems.push(`no configured subnet or ip-range contain the IP address ${address}`);
-    }
-  }
-  if (problems.length === 0) return;
-  const text = problems.length === 1 ? problems[0] : problems.map(problem => `* ${problem}`).join('\n');
-  throw invalidParameter(`${prefix}invalid endpoint settings:\n${text}`);
-}
-
-function inSubnet(subnet: string, address: string): boolean {
-  const [base = '', length] = subnet.split('/');
-  const list = new BlockList();
-  list.addSubnet(base, Number(length));
-  return list.check(address);
 }
 
 function findNetwork(stack: EngineContext['options']['networks'], name: string): NetworkRecord {

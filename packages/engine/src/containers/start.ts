@@ -163,7 +163,7 @@ async function launch(context: EngineContext, container: Container, job: Job): P
       throw explained(context, container, network.value, error);
     });
   undo.commit();
-  for (const { endpoint } of network.value.attachments) void options.networks.started(endpoint);
+  for (const { endpoint } of network.value.attachments) void options.networks.started(endpoint, shim.pid);
   for (const record of network.value.networks) {
     context.networkEvent('connect', { id: record.id, name: record.name, type: record.driver }, id);
   }

@@ -22,3 +22,13 @@ export { deleteNeighbor, setNeighbor } from './neighbor.ts';
 export { attributeList, attributeText, errnoOf, type ParsedMessage, parseAttributes, parseMessages } from './parse.ts';
 export { addRoute, deleteRoute, getRoutes, parseRoute, type Route } from './route.ts';
 export { NetlinkSocket } from './socket.ts';
+export {
+  createDummy,
+  createIpvlan,
+  createMacvlan,
+  createVlan,
+  type IpvlanFlag,
+  type IpvlanMode,
+  type MacvlanMode,
+  type StackedLink,
+} from './stacked-link.ts';

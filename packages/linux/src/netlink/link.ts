@@ -3,7 +3,17 @@ import { attributeText, type ParsedMessage, parseAttributes } from './parse.ts';
 
 /** @see linux/rtnetlink.h, linux/if_link.h */
 const RTM = { newLink: 16, deleteLink: 17, getLink: 18 } as const;
-const IFLA = { address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18, netNsPid: 19, afSpec: 26, netNsFd: 28 } as const;
+const IFLA = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  link: 5,
+  master: 10,
+  linkInfo: 18,
+  netNsPid: 19,
+  afSpec: 26,
+  netNsFd: 28,
+} as const;
 const INFO = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 const VETH_PEER = 1;
 const BRIDGE_MULTICAST_SNOOPING = 23;
@@ -62,6 +72,20 @@ export function createVeth(
       text(INFO.kind, 'veth'),
       nest(INFO.data, [{ type: VETH_PEER, header: linkHeader(0, undefined), payload: peerAttributes }]),
     ]),
+  ]);
+}
+
+/** Creates a link of a kind that has no peer; with a `parent`, on top of that one. */
+export function newStackedLink(
+  name: string,
+  kind: string,
+  { parent, namespace, ...settings }: LinkSettings & { readonly parent?: number; readonly namespace?: TargetNamespace },
+  data: readonly Attribute[],
+): Message {
+  return newLink({ name }, settings, CREATE, [
+    ...(parent === undefined ? [] : [u32(IFLA.link, parent)]),
+    ...(namespace ? [namespaceAttribute(namespace)] : []),
+    nest(IFLA.linkInfo, [text(INFO.kind, kind), ...(data.length > 0 ? [nest(INFO.data, data)] : [])]),
   ]);
 }
 

@@ -147,7 +147,7 @@ inOwnNetwork(import.meta.filename, () => {
       const container = await startContainer(opened.stack, [address]);
       using _ = container.sandbox;
       await container.sandbox.serve('udp', 53);
-      await opened.stack.started(container.endpoint);
+      await opened.stack.started(container.endpoint, container.sandbox.pid);
       assert.equal(await neighbor.call('udp', HOST_ADDRESS, 6000, 40000), NEIGHBOR_ADDRESS);
       await opened.stack.detach(container.endpoint);
     }

@@ -1,22 +1,23 @@
-import { isIPv4 } from 'node:net';
-import { invalidParameter, systemError, unavailable } from '@gantry/errors';
-import { netlink } from '@gantry/linux';
+import { systemError, unavailable } from '@gantry/errors';
+import { linkIndex, netlink } from '@gantry/linux';
 import type { Launcher } from '@gantry/runtime';
-import { type BridgeDevice, openBridgeDevice, subnetRecord } from '../bridge-device.ts';
-import { compileEndpoint, containerSide, hostLinkName, removalSteps } from '../bridge-endpoint.ts';
+import { type BridgeDevice, bridgeName, openBridgeDevice } from '../bridge-device.ts';
+import { compileEndpoint, hostLinkName, rejoinSteps, removalSteps } from '../bridge-endpoint.ts';
 import { BridgeOption } from '../bridge-options.ts';
+import { containerSide, defaultRoutes } from '../container-link.ts';
 import type { AttachRequest, NetworkDriver } from '../driver.ts';
-import type { Endpoint, PublishedPort } from '../face.ts';
+import { EndpointAddresses, type TakenAddresses } from '../endpoint-addresses.ts';
+import type { DefaultBridgeOptions, Endpoint, NetworkRecord, PublishedPort } from '../face.ts';
 import type { Firewall } from '../firewall/firewall.ts';
-import type { GatewayMode } from '../firewall/rules.ts';
+import type { FirewallBridge, GatewayMode } from '../firewall/rules.ts';
 import type { HostView } from '../host-view.ts';
 import { newId } from '../id.ts';
-import { AddressPool, type PoolRange } from '../ipam.ts';
+import type { PoolRange } from '../ipam.ts';
+import { isOn, mtuOf } from '../network-options.ts';
 import { externalConnectivityError } from '../port-errors.ts';
 import type { PortReach, PortTable, ReserveOptions } from '../ports.ts';
 import { holdAgain, republish } from '../republish.ts';
 import { routeStep } from '../step.ts';
-import { addressNumber, addressText, parseSubnet } from '../subnet.ts';
 
 export type BridgeContext = {
   readonly run: Launcher['run'];
@@ -24,6 +25,9 @@ export type BridgeContext = {
   readonly pools: readonly PoolRange[];
   /** Address of the default bridge that the user chose, as `10.1.0.1/24`. */
   readonly bip: string | undefined;
+  readonly defaultBridge: DefaultBridgeOptions;
+  /** Turns on forwarding of IPv6, which only networks that have it need. */
+  readonly forwardIPv6: () => Promise<void>;
   readonly ports: PortTable;
   /** Published ports go through the host's input rules, by the shim. */
   readonly obeyInput?: boolean;
@@ -41,8 +45,9 @@ const MAX_PORTS = 1023;
 const ENODEV = 19;
 
 type OpenBridge = {
-  readonly device: BridgeDevice;
-  readonly pool: AddressPool;
+  readonly record: NetworkRecord;
+  device: BridgeDevice;
+  readonly addresses: EndpointAddresses;
   readonly mtu: number;
   readonly icc: boolean;
   readonly internal: boolean;
@@ -66,6 +71,45 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
   };
 
   const endpoints = (): Endpoint[] => [...bridges.values()].flatMap(bridge => [...bridge.endpoints.values()]);
+
+  const inside = (endpoint: Endpoint) => ({
+    ipv6: context.ipv6,
+    internal: bridgeOf(endpoint.networkId).internal,
+  });
+
+  const isMissing = ({ device }: OpenBridge): boolean => linkIndex(device.name) !== device.index;
+
+  /** Somebody removed or renamed a bridge: its containers are put on it again. One at a time for each. */
+  const restoring = new Map<string, Promise<void>>();
+  const restoreBridge = (networkId: string): Promise<void> => {
+    const under = restoring.get(networkId);
+    if (under) return under;
+    const work = restoreNow(bridgeOf(networkId)).finally(() => restoring.delete(networkId));
+    restoring.set(networkId, work);
+    return work;
+  };
+  const restoreNow = async (bridge: OpenBridge): Promise<void> => {
+    const { record, device } = bridge;
+    context.warn(`the bridge ${device.name} of network ${record.name} was removed or renamed: it is made again`);
+    if (linkIndex(device.name) === undefined) await renameBack(device);
+    bridge.device = await openBridgeDevice(record, context);
+    await context.run(
+      [...bridge.endpoints.values()].flatMap(endpoint => rejoinSteps(endpoint, { ...context, bridge })),
+    );
+    await context.firewall?.addBridge(firewallBridge(bridge));
+  };
+  /** A bridge that was given another name is still there, with everything on it. */
+  const renameBack = async ({ name, index }: BridgeDevice): Promise<void> => {
+    const link = context.readView().links.find(one => one.index === index && one.kind === 'bridge');
+    if (!link) return;
+    await context.run([
+      routeStep([
+        netlink.setLink({ index }, { up: false }),
+        netlink.setLink({ index, name }, {}),
+        netlink.setLink({ index }, { up: true }),
+      ]),
+    ]);
+  };
 
   const reachOf = (bridge: OpenBridge): ReserveOptions => ({
     ...bridge.reach,
@@ -98,18 +142,16 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
     async open(network) {
       const device = await openBridgeDevice(network, context);
       const icc = isOn(network.options[BridgeOption.icc]);
-      const masquerade = isOn(network.options[BridgeOption.masquerade]);
       const mode = gatewayMode(network.options[BridgeOption.gatewayMode]);
       const mode6 = gatewayMode(network.options[BridgeOption.gatewayMode6]);
+      if (device.subnet6 !== undefined && !network.internal) await context.forwardIPv6();
+      const record: NetworkRecord = { ...network, subnets: device.subnets };
       bridges.set(network.id, {
+        record,
         device,
-        pool: new AddressPool(
-          device.subnet,
-          [device.gateway, ...Object.values(network.subnets[0]?.auxiliary ?? {})].map(addressNumber),
-          network.subnets[0]?.ipRange === undefined ? undefined : parseSubnet(network.subnets[0].ipRange),
-        ),
+        addresses: new EndpointAddresses(record),
         internal: network.internal,
-        mtu: Number(network.options[BridgeOption.mtu] ?? 1500),
+        mtu: mtuOf(network.options),
         icc,
         reach: {
           ipv4: !network.enableIPv4 ? 'relayed' : mode === 'routed' ? 'routed' : 'translated',
@@ -118,28 +160,33 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
         hostBinding: network.options[BridgeOption.hostBinding],
         endpoints: new Map(),
       });
-      await context.firewall?.addBridge({ ...device, icc, masquerade, internal: network.internal, mode, mode6 });
-      return { ...network, subnets: [{ ...network.subnets[0], ...subnetRecord(device) }] };
+      await context.firewall?.addBridge(firewallBridge(bridgeOf(network.id)));
+      return record;
     },
 
     begin: async () => context.firewall?.begin(),
 
     async remove(network) {
-      const { device } = bridges.get(network.id) ?? {};
-      if (!device) return;
-      await context.run([routeStep([netlink.deleteLink({ name: device.name })], [ENODEV])]);
+      // Not open when making it failed half-way.
+      const name = bridges.get(network.id)?.device.name ?? bridgeName(network);
       bridges.delete(network.id);
-      await context.firewall?.removeBridge(device.name);
+      if (!network.borrowedLink) await context.run([routeStep([netlink.deleteLink({ name })], [ENODEV])]);
+      await context.firewall?.removeBridge(name);
     },
 
-    containerSide: (endpoint, interfaceName, index, isGateway) =>
-      containerSide(endpoint, interfaceName, index, isGateway, { ...context, bridge: bridgeOf(endpoint.networkId) }),
+    containerSide: (endpoint, interfaceName, index, gateways) =>
+      containerSide(endpoint, interfaceName, index, gateways, inside(endpoint)),
 
-    unplug: async endpoint => {
-      await context.run([routeStep([netlink.deleteLink({ name: hostLinkName(endpoint.id) })], [ENODEV])]);
-    },
+    defaultRoutes: (endpoint, index, gateways) => defaultRoutes(endpoint, index, gateways, inside(endpoint)),
+
+    // Inside too, since somebody may have renamed the link out here.
+    unplug: endpoint => ({
+      host: [routeStep([netlink.deleteLink({ name: hostLinkName(endpoint.id) })], [ENODEV])],
+      inside: [routeStep([netlink.deleteLink({ name: endpoint.interfaceName ?? '' })], [ENODEV])],
+    }),
 
     async attach(network, request) {
+      if (isMissing(bridgeOf(network.id))) await restoreBridge(network.id);
       const bridge = bridgeOf(network.id);
       if (bridge.endpoints.size >= MAX_PORTS) {
         throw unavailable(`network ${network.name} is full: a bridge has at most ${MAX_PORTS} containers`, {
@@ -148,35 +195,33 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       }
       const id = newEndpointId(bridge);
       const ports = request.ports.length === 0 ? [] : await reservePorts(bridge, request, id);
-      let address: number | undefined;
+      let addresses: TakenAddresses | undefined;
       try {
-        address = takeAddress(bridge.pool, request.ipv4Address);
+        addresses = bridge.addresses.take(request);
         const endpoint: Endpoint = {
           id,
           networkId: network.id,
           networkName: network.name,
           containerId: request.containerId,
           interfaceName: request.interfaceName,
-          macAddress: request.macAddress === undefined ? macOf(address) : readMac(request.macAddress),
-          ipv4: {
-            address: addressText(address),
-            prefixLength: bridge.pool.subnet.prefixLength,
-            gateway: bridge.device.gateway,
-          },
-          ipv6: undefined,
+          ...addresses,
           ports,
+          ...(request.linkLocal ? { linkLocal: request.linkLocal } : {}),
+          ...(request.sysctls ? { sysctls: request.sysctls } : {}),
         };
+        const place = request.place ?? Number(/\d+$/.exec(request.interfaceName)?.[0] ?? 0);
         const attachment = compileEndpoint(
           endpoint,
           request.interfaceName,
           { ...context, bridge },
-          request.isGateway ?? /^\D*0$/.test(request.interfaceName),
+          place,
+          request.gateways ?? { ipv4: place === 0, ipv6: place === 0 },
         );
         bridge.endpoints.set(hostLinkName(id), endpoint);
         return attachment;
       } catch (error) {
         context.ports.release(ports);
-        if (address !== undefined) bridge.pool.release(address);
+        if (addresses) bridge.addresses.release(addresses);
         throw error;
       }
     },
@@ -198,7 +243,9 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       await holdAgain(endpoint, shim, context.firewall !== undefined);
     },
 
-    started: async (_network, endpoint) => context.firewall?.forgetConnections(endpoint),
+    async started(_network, endpoint) {
+      if (endpoint.ports.length > 0) await context.firewall?.forgetConnections(endpoint);
+    },
 
     async detach(_network, endpoint) {
       const bridge = bridgeOf(endpoint.networkId);
@@ -214,14 +261,14 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       await work;
       leaving.delete(endpoint);
       context.ports.release(endpoint.ports);
-      if (endpoint.ipv4) bridge.pool.release(addressNumber(endpoint.ipv4.address));
+      bridge.addresses.release(endpoint);
     },
 
     adopt(_network, endpoint) {
       const bridge = bridgeOf(endpoint.networkId);
       bridge.endpoints.set(hostLinkName(endpoint.id), endpoint);
       context.ports.adopt(endpoint.ports);
-      if (endpoint.ipv4) bridge.pool.take(addressNumber(endpoint.ipv4.address));
+      bridge.addresses.adopt(endpoint);
     },
 
     async reconcile() {
@@ -236,8 +283,26 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       await context.firewall?.restore(endpoints());
     },
 
-    check: async () => context.firewall?.check(endpoints),
+    async check() {
+      for (const [id, bridge] of bridges) if (isMissing(bridge)) await restoreBridge(id);
+      await context.firewall?.check(endpoints);
+    },
     close: () => context.firewall?.close(),
+  };
+}
+
+function firewallBridge({ record, device, icc }: OpenBridge): FirewallBridge {
+  const { name, subnet, subnet6 } = device;
+  const masquerade = isOn(record.options[BridgeOption.masquerade]);
+  return {
+    name,
+    ...(subnet ? { subnet } : {}),
+    ...(subnet6 === undefined ? {} : { subnet6 }),
+    icc,
+    masquerade,
+    mode: gatewayMode(record.options[BridgeOption.gatewayMode]),
+    mode6: gatewayMode(record.options[BridgeOption.gatewayMode6]),
+    internal: record.internal,
   };
 }
 
@@ -251,11 +316,6 @@ function gatewayMode(value: string | undefined): GatewayMode {
   return value === 'routed' || value === 'nat-unprotected' || value === 'isolated' ? value : 'nat';
 }
 
-/** An option that is on unless it says otherwise, in any of Go's words. */
-function isOn(value: string | undefined): boolean {
-  return value === undefined || /^[1t]/i.test(value);
-}
-
 function newEndpointId(bridge: OpenBridge): string {
   for (;;) {
     const id = newId();
@@ -265,25 +325,4 @@ function newEndpointId(bridge: OpenBridge): string {
 
 function isOurs(linkName: string): boolean {
   return /^gntry[0-9a-f]{7}$/.test(linkName);
-}
-
-function takeAddress(pool: AddressPool, asked: string | undefined): number {
-  if (asked === undefined || asked === '') return pool.allocate();
-  if (!isIPv4(asked)) throw invalidParameter(`invalid IPv4 address: ${asked}`);
-  const address = addressNumber(asked);
-  if (!pool.take(address)) throw unavailable('Address already in use');
-  return address;
-}
-
-function readMac(text: string): string {
-  try {
-    return netlink.formatMac(netlink.parseMac(text));
-  } catch (cause) {
-    throw invalidParameter(`invalid MAC address: ${text}`, { cause });
-  }
-}
-
-/** Made of the address, so that a neighbour that remembers the address is never wrong about it. */
-function macOf(address: number): string {
-  return netlink.formatMac(Uint8Array.of(2, 0x42, address >>> 24, address >>> 16, address >>> 8, address));
 }
