@@ -3,6 +3,7 @@ import type { Descriptor, Platform } from '@gantry/oci';
 import type { CommitOptions } from './files/commit.ts';
 import type { ContainerFiles } from './files/container-files.ts';
 import type { Change } from './files/layer-diff.ts';
+import type { ContainerLayerOptions } from './storage/driver.ts';
 
 export type { CommitOptions } from './files/commit.ts';
 export type { Change } from './files/layer-diff.ts';
@@ -198,7 +199,7 @@ export interface ImageStore extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<Readable>;
   /** Makes the writable layer of a container on top of an image. */
-  createContainerLayer(containerId: string, imageId: string, options: { readonly volatile: boolean }): Promise<void>;
+  createContainerLayer(containerId: string, imageId: string, options: ContainerLayerOptions): Promise<void>;
   containerRoot(containerId: string): RootMount;
   /** The root without its writable layer's durability promise; empty for drivers that need none. GraphDriver.Data of inspect. */
   graphDriverData(containerId: string): Record<string, string>;

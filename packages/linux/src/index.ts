@@ -48,6 +48,7 @@ export * as nftables from './nftables/index.ts';
 export { notifyServiceManager } from './notify-socket.ts';
 export { probePort } from './port-probe.ts';
 export { kill, processStartTime, RLIM_INFINITY, readLimit } from './process.ts';
+export * as projectQuota from './project-quota.ts';
 export { RLIMITS, rlimitNumber } from './rlimits.ts';
 export * as seccomp from './seccomp/index.ts';
 export { unblockSignal } from './signal-mask.ts';

@@ -10,6 +10,7 @@ import type { ContainerCreate } from '../engine.ts';
 import { commandLine, needsPopulate, populateVolumes, resolveMounts } from '../spec/index.ts';
 import { nowNs } from '../time.ts';
 import { prepareCreate } from '../validate/index.ts';
+import { layerLimit } from '../validate/storage-opt.ts';
 import { volumesWithEvents } from '../volume-events.ts';
 import { Container } from './container.ts';
 import { newFacts } from './document.ts';
@@ -43,7 +44,10 @@ export function createContainer(
       const [directoryMade, layerMade, mountsMade] = await Promise.allSettled([
         job.span('make the directory', () => mkdir(directory, { mode: 0o710 })),
         job.span('make the layer', () =>
-          options.images.createContainerLayer(id, image.id, { volatile: hostConfig.AutoRemove }),
+          options.images.createContainerLayer(id, image.id, {
+            volatile: hostConfig.AutoRemove,
+            limitBytes: layerLimit(hostConfig.StorageOpt ?? {}, options.images.driver),
+          }),
         ),
         job.span('decide the mounts', () =>
           resolveMounts({

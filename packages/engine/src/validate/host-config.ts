@@ -1,4 +1,4 @@
-import { conflict, invalidParameter, notImplemented, systemError } from '@gantry/errors';
+import { conflict, invalidParameter, notImplemented } from '@gantry/errors';
 import type { EngineDefaults } from '../defaults.ts';
 import type { HostConfig, RestartPolicy } from '../documents/index.ts';
 import { normalizeCapabilities } from './capability-names.ts';
@@ -93,9 +93,6 @@ export function checkLinuxHostConfig(host: HostConfig, daemon: EngineDefaults): 
 export function refuseUnbuilt(host: HostConfig): void {
   if ((host.Links?.length ?? 0) > 0) {
     throw notImplemented('--link is not built yet', { hint: 'put both containers on one network and use their names' });
-  }
-  if (Object.keys(host.StorageOpt ?? {}).length > 0) {
-    throw systemError("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
   }
   if (host.CpuCount !== 0) throw conflict('CpuCount is an option of Windows containers', { hint: 'use --cpus' });
 }

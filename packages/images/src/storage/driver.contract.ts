@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { file, projectQuota } from '@gantry/linux';
 import type { RootMount } from '../face.ts';
 import { endOfArchive, type PlainMember, paddingAfter, plainHeader } from '../tar/writer.ts';
 import { LayerIntake } from '../unpack/layer-intake.ts';
@@ -23,14 +33,21 @@ export function storageDriverContract(
   open: (root: string, workers: Workers) => Promise<StorageDriver>,
 ): void {
   describe(`the storage driver ${name}`, { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
-    const run = async (work: (driver: StorageDriver, root: string) => Promise<void>): Promise<void> => {
-      const root = mkdtempSync(join(tmpdir(), 'gantry-driver-'));
+    const run = async (
+      work: (driver: StorageDriver, root: string) => Promise<void>,
+      quotaOn?: 'ext4' | 'xfs',
+    ): Promise<void> => {
+      const folder = mkdtempSync(join(tmpdir(), 'gantry-driver-'));
+      const root = join(folder, name);
+      mkdirSync(root);
       const workers = new Workers(2);
       try {
+        if (quotaOn) mountWithQuota(quotaOn, folder, root);
         await work(await open(root, workers), root);
       } finally {
         await workers[Symbol.asyncDispose]();
-        rmSync(root, { recursive: true, force: true });
+        if (quotaOn) spawnSync('umount', [root]);
+        rmSync(folder, { recursive: true, force: true });
       }
     };
 
@@ -106,6 +123,60 @@ export function storageDriverContract(
         });
       }));
 
+    test('a writable layer with a limit is refused where the file system has no project quota', () =>
+      run(async (driver, root) => {
+        if (hasQuota(root)) return;
+        await layer(driver, 'a', undefined, { x: 'a' });
+        await assert.rejects(driver.createContainer('bounded', ['a'], { volatile: false, limitBytes: 1e6 }), {
+          kind: 'system',
+          message:
+            driver.name === 'vfs'
+              ? 'Filesystem does not support, or has not enabled quotas'
+              : "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        });
+        assert.deepEqual(driver.containers(), []);
+        assert.deepEqual(await driver.leftovers(), []);
+      }));
+
+    for (const fileSystem of ['ext4', 'xfs'] as const) {
+      test(
+        `a writable layer on ${fileSystem} holds no more than its limit, whatever others hold`,
+        {
+          skip: quotaSkip(fileSystem),
+        },
+        () =>
+          run(async (driver, root) => {
+            await layer(driver, 'a', undefined, { x: 'a' });
+            const mebibyte = 1024 * 1024;
+            await driver.createContainer('free', ['a'], { volatile: false });
+            await driver.createContainer('small', ['a'], { volatile: false, limitBytes: 4 * mebibyte });
+            await driver.createContainer('large', ['a'], { volatile: false, limitBytes: 8 * mebibyte });
+            // As a container's process is: root without CAP_SYS_RESOURCE, which is above quotas on ext4.
+            const fill = (id: string): number => {
+              let written = 0;
+              withRoot(driver.containerRoot(id), root, at => {
+                const path = join(at, 'filling');
+                const dd = ['dd', 'if=/dev/zero', `of=${path}`, 'bs=1M', 'count=12', 'oflag=sync'];
+                const { stderr } = spawnSync('setpriv', ['--bounding-set', '-sys_resource', ...dd], {
+                  encoding: 'utf8',
+                });
+                written = statSync(path).size;
+                if (written < 12 * mebibyte) assert.match(stderr, /Disk quota exceeded|No space left on device/);
+              });
+              return written / mebibyte;
+            };
+            const [small, large, free] = [fill('small'), fill('large'), fill('free')];
+            assert.ok(small >= 2 && small <= 4, `${small} MiB of 4`);
+            assert.ok(large >= 6 && large <= 8, `${large} MiB of 8`);
+            assert.equal(free, 12);
+            // A new one begins empty, and may have a project of one that is gone.
+            await rm(await driver.discardContainer('small'), { recursive: true });
+            await driver.createContainer('small', ['a'], { volatile: false, limitBytes: 4 * mebibyte });
+            assert.equal(fill('small'), small);
+          }, fileSystem),
+      );
+    }
+
     test('the same layer twice in one stack can be mounted', () =>
       run(async (driver, root) => {
         await layer(driver, 'a', undefined, { x: 'a' });
@@ -170,5 +241,50 @@ function withRoot(root: RootMount, folder: string, use: (at: string) => void): v
     use(at);
   } finally {
     execFileSync('umount', [at]);
+  }
+}
+
+function hasQuota(path: string): boolean {
+  const fd = file.openAt(file.AT_FDCWD, file.byteString(path), file.O_RDONLY | file.O_DIRECTORY);
+  try {
+    return projectQuota.enforcesProjectLimits(fd, undefined);
+  } finally {
+    file.closeDescriptor(fd);
+  }
+}
+
+const MAKE = {
+  ext4: ['mkfs.ext4', '-q', '-O', 'quota,project'],
+  xfs: ['mkfs.xfs', '-q'],
+} as const;
+
+/** Makes a file system with project quota in a file, and mounts it on `target`. */
+function mountWithQuota(fileSystem: keyof typeof MAKE, folder: string, target: string): void {
+  const image = join(folder, 'disk');
+  writeFileSync(image, '');
+  truncateSync(image, 320 * 1024 * 1024);
+  const [program, ...args] = MAKE[fileSystem];
+  execFileSync(program, [...args, image], { stdio: ['ignore', 'ignore', 'pipe'] });
+  execFileSync('mount', ['-o', 'loop,prjquota', image, target], { stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+/** Why limits cannot be tested on a file system here, found by trying. */
+function quotaSkip(fileSystem: keyof typeof MAKE): string | false {
+  if (process.getuid?.() !== 0) return 'needs root';
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-quota-'));
+  const target = join(folder, 'mount');
+  mkdirSync(target);
+  try {
+    mountWithQuota(fileSystem, folder, target);
+    spawnSync('umount', [target]);
+    return false;
+  } catch (error) {
+    const program = MAKE[fileSystem][0];
+    const lacksProgram = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return lacksProgram
+      ? `this machine lacks ${program}`
+      : `the kernel of this machine lacks project quota on ${fileSystem} (test/vm/quota.test.ts has one)`;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }

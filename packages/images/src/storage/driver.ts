@@ -1,6 +1,12 @@
 import type { RootMount } from '../face.ts';
 import type { LayerForm } from '../unpack/unpacker.ts';
 
+export type ContainerLayerOptions = {
+  readonly volatile: boolean;
+  /** Bytes that the layer may have; 0 or undefined for no bound. A driver without layers counts the whole copy. */
+  readonly limitBytes?: number | undefined;
+};
+
 /**
  * Where layers and the writable layers of containers lie on disk. A layer's directory has a short name, and holds `diff`
  * (its tree, with the ids that processes in a container see), `record` and perhaps `kept`. A writable layer is one
@@ -22,8 +28,11 @@ export interface StorageDriver {
   prepare(incoming: string, below: string | undefined): Promise<void>;
   /** Makes an incoming directory the layer `layer`. Not durable until the file system is synced. */
   accept(incoming: string, layer: string): Promise<void>;
-  /** Makes the writable layer of a container; `lower` is bottom first. Not fsynced. */
-  createContainer(id: string, lower: readonly string[], options: { readonly volatile: boolean }): Promise<void>;
+  /**
+   * Makes the writable layer of a container; `lower` is bottom first. Not fsynced.
+   * @throws system when a limit is asked for and the file system has no project quota
+   */
+  createContainer(id: string, lower: readonly string[], options: ContainerLayerOptions): Promise<void>;
   /** @throws notFound when there is none */
   containerRoot(id: string): RootMount;
   /** The layers below a container, bottom first. */

@@ -72,6 +72,18 @@ export type Tasks =
   | TaskOf<'remove', { readonly paths: readonly string[] }, undefined>
   /** Apparent size of a tree, files once, those named in `without` not at all. */
   | TaskOf<'size', { readonly path: string; readonly without: readonly string[] }, number>
+  /** Puts a directory into a project, a new one when none is given, and bounds it; returns the next free project. */
+  | TaskOf<
+      'limit',
+      {
+        readonly root: string;
+        readonly folders: readonly string[];
+        readonly path: string;
+        readonly limitBytes: number;
+        readonly project: number | undefined;
+      },
+      number
+    >
   | TaskOf<'sync', { readonly path: string }, undefined>
   | FileTasks;
 

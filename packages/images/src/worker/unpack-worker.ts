@@ -2,6 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { isGantryError, messageOf } from '@gantry/errors';
 import { SystemCallError, treeSize } from '@gantry/linux';
 import { runFileTask } from '../files/tasks.ts';
+import { limitTask } from '../storage/quotas.ts';
 import { archiveTask } from './archive-task.ts';
 import { compressTask } from './compress-task.ts';
 import { TaskInput } from './input.ts';
@@ -66,6 +67,8 @@ async function run(task: Task, from: TaskInput): Promise<unknown> {
       return removeTask(task.paths);
     case 'size':
       return treeSize(task.path, task.without);
+    case 'limit':
+      return limitTask(task);
     case 'sync':
       return syncTask(task.path);
     default:

@@ -4,8 +4,10 @@ import { notFound, unavailable } from '@gantry/errors';
 import { errnoName, file } from '@gantry/linux';
 import type { RootMount } from '../../face.ts';
 import { LAYER_ROOT } from '../../unpack/layer-intake.ts';
+import type { Workers } from '../../worker/workers.ts';
 import type { StorageDriver } from '../driver.ts';
 import { Folders } from '../folders.ts';
+import { Quotas } from '../quotas.ts';
 
 /** Layer below a container whose image has none: overlayfs wants one at least. */
 const EMPTY = 'empty';
@@ -16,10 +18,11 @@ const SEPARATOR = ':';
  * `upper`, `work`, and `lower`: a symbolic link whose text is `durable:` or `volatile:` and the layers' names, which is
  * made by one system call and cannot be half written.
  */
-export async function openOverlay2(root: string): Promise<StorageDriver> {
+export async function openOverlay2(root: string, workers: Workers): Promise<StorageDriver> {
   const folders = await Folders.make(root);
   await mkdir(`${folders.layer(EMPTY)}/${LAYER_ROOT}`, { recursive: true, mode: 0o755 });
   await probe(folders);
+  const quotas = new Quotas(root, ['c', 'trash'], workers);
   const tree = (layer: string): string => `${folders.layer(layer)}/${LAYER_ROOT}`;
 
   const readLower = (id: string): { volatile: boolean; lower: string[] } => {
@@ -49,11 +52,12 @@ export async function openOverlay2(root: string): Promise<StorageDriver> {
     prepare: async () => {},
     accept: (incoming, layer) => folders.accept(incoming, layer),
 
-    async createContainer(id, lower, { volatile }) {
+    async createContainer(id, lower, { volatile, limitBytes = 0 }) {
       const path = folders.container(id);
       const below = lower.length === 0 ? [EMPTY] : lower;
       await mkdir(path, { mode: 0o710 });
       try {
+        if (limitBytes > 0) await quotas.limit(path, limitBytes);
         await Promise.all([
           mkdir(`${path}/upper`, { mode: 0o755 }),
           mkdir(`${path}/work`, { mode: 0o700 }),

@@ -5,12 +5,14 @@ import { LAYER_ROOT } from '../../unpack/layer-intake.ts';
 import type { Workers } from '../../worker/workers.ts';
 import type { StorageDriver } from '../driver.ts';
 import { Folders } from '../folders.ts';
+import { Quotas } from '../quotas.ts';
 
 const SEPARATOR = ':';
 
 /** The driver without overlayfs: every layer and every container is a whole copy. Slow and large, and works everywhere. */
 export async function openVfs(root: string, workers: Workers): Promise<StorageDriver> {
   const folders = await Folders.make(root);
+  const quotas = new Quotas(root, ['c', 'trash', 'incoming'], workers);
   const tree = (path: string): string => `${path}/${LAYER_ROOT}`;
   const readLower = (id: string): string[] => {
     try {
@@ -36,10 +38,11 @@ export async function openVfs(root: string, workers: Workers): Promise<StorageDr
     prepare: (incoming, below) => copy(below, tree(incoming)),
     accept: (incoming, layer) => folders.accept(incoming, layer),
 
-    async createContainer(id, lower) {
+    async createContainer(id, lower, { limitBytes = 0 }) {
       // Made aside and renamed: a copy takes its time, and a half one must never be seen.
       const path = await folders.incoming();
       try {
+        if (limitBytes > 0) await quotas.limit(path, limitBytes);
         const top = lower.at(-1);
         await copy(top === undefined ? undefined : folders.layer(top), tree(path));
         await symlink(['durable', ...lower].join(SEPARATOR), `${path}/lower`);
