@@ -13,6 +13,7 @@ import type { Row } from './row.ts';
 import { ownRows } from './rows/alone.ts';
 import { apiRows } from './rows/api.ts';
 import { memoryRows } from './rows/memory.ts';
+import { ownPortRows, portRows } from './rows/ports.ts';
 import { runRows } from './rows/run.ts';
 import { streamRows } from './rows/streams.ts';
 import { transferOwnRows, transferRows } from './rows/transfer.ts';
@@ -32,8 +33,8 @@ type Figure = {
   readonly load: number;
 };
 
-const all: readonly Row[] = [...memoryRows, ...runRows, ...apiRows, ...streamRows, ...transferRows];
-const allAlone = [...ownRows, ...transferOwnRows];
+const all: readonly Row[] = [...memoryRows, ...runRows, ...apiRows, ...streamRows, ...transferRows, ...portRows];
+const allAlone = [...ownRows, ...transferOwnRows, ...ownPortRows];
 const wanted = values.rows?.split(',');
 const rows = all.filter(row => !wanted || wanted.includes(row.id));
 const alone = allAlone.filter(row => !wanted || wanted.includes(row.id));

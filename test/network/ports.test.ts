@@ -155,6 +155,85 @@ describe('published ports', { skip: rootOnly }, () => {
     }
   });
 
+  test('ports change while the container runs, and the change outlives the daemon', async () => {
+    await serve('-p', `${base + 5}:80`, '-p', '80');
+    const free = /0\.0\.0\.0:(\d+)/g;
+    const chosen = [...(await daemon.docker('port', 'web', '80')).stdout.matchAll(free)]
+      .map(([, port]) => Number(port))
+      .find(port => port !== base + 5);
+    await served(`http://127.0.0.1:${base + 5}/passwd`);
+    const { code, stderr } = await daemon.gantry(
+      ...['update', '--publish-add', `127.0.0.1:${base + 6}:80`, '--publish-rm', `${base + 5}:80`, 'web'],
+    );
+    assert.equal(code, 0, stderr);
+    const asPublished = async (): Promise<void> => {
+      assert.match(await get(`http://127.0.0.1:${base + 6}/passwd`), /^root/);
+      assert.match(await get(`http://[::1]:${chosen}/passwd`), /^root/, 'the port that was chosen freely stays');
+      await refused(`http://127.0.0.1:${base + 5}/passwd`);
+      await refused(`http://[::1]:${base + 5}/passwd`);
+    };
+    await asPublished();
+    await daemon.end('SIGKILL');
+    await daemon.start();
+    await asPublished();
+    // What was given up is free, what was taken is not.
+    const other = (port: number) => daemon.docker('run', '--rm', '-p', `${port}:80`, 'busybox', 'true');
+    assert.equal((await other(base + 5)).code, 0);
+    assert.match((await other(base + 6)).stderr, /port is already allocated/);
+    await daemon.docker('restart', '-t', '0', 'web');
+    await served(`http://127.0.0.1:${base + 6}/passwd`);
+    await refused(`http://127.0.0.1:${base + 5}/passwd`);
+  });
+
+  test('a change that cannot be had changes nothing', async () => {
+    await serve('-p', `${base + 5}:80`);
+    await served(`http://127.0.0.1:${base + 5}/passwd`);
+    const server = createServer();
+    await new Promise<void>(done => server.listen(base + 7, '0.0.0.0', done));
+    try {
+      const { code, stderr } = await daemon.gantry(
+        ...[
+          'update',
+          '--publish-rm',
+          '80',
+          '--publish-add',
+          `${base + 8}:80`,
+          '--publish-add',
+          `${base + 7}:80`,
+          'web',
+        ],
+      );
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        new RegExp(`failed to bind host port for 0\\.0\\.0\\.0:${base + 7}:.*address already in use`),
+      );
+    } finally {
+      server.close();
+    }
+    assert.match(await get(`http://127.0.0.1:${base + 5}/passwd`), /^root/);
+    assert.match(await get(`http://[::1]:${base + 5}/passwd`), /^root/);
+    await refused(`http://127.0.0.1:${base + 8}/passwd`);
+    const { stdout } = await daemon.docker('inspect', '-f', '{{json .HostConfig.PortBindings}}', 'web');
+    assert.deepEqual(JSON.parse(stdout), { '80/tcp': [{ HostIp: '', HostPort: String(base + 5) }] });
+    const bad = await daemon.api('POST', '/containers/web/update', { PortBindings: { '80/x': [{ HostPort: '1' }] } });
+    assert.equal(bad.status, 400);
+    assert.match(bad.body, /invalid protocol in port specification/);
+  });
+
+  test('starts that fight for one port: one has it, the others are told', async () => {
+    const rivals = Array.from({ length: 8 }, (_, index) => `rival${index}`);
+    const results = await Promise.all(
+      rivals.map(name =>
+        daemon.docker('run', '-d', '--name', name, '-p', `${base + 9}:80`, 'busybox', 'httpd', '-f', '-h', '/etc'),
+      ),
+    );
+    assert.deepEqual(results.map(({ code }) => code).toSorted(), [0, ...Array(7).fill(125)]);
+    for (const { code, stderr } of results) if (code !== 0) assert.match(stderr, /port is already allocated/);
+    await served(`http://127.0.0.1:${base + 9}/passwd`);
+    await daemon.docker('rm', '-f', ...rivals);
+  });
+
   test('containers on the default bridge reach each other, the host, and not the loopback of the host', async () => {
     await serve();
     const address = (await daemon.docker('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'web')).stdout.trim();

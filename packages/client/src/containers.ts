@@ -5,6 +5,7 @@ import type {
   ContainerSummary,
   HostConfig,
   NetworkingConfig,
+  PortMap,
   Resources,
   RestartPolicy,
   WaitCondition,
@@ -154,9 +155,10 @@ export class ContainersClient {
     await this.#post(ref, 'resize', { h: rows, w: columns });
   }
 
+  /** Changes limits and the restart policy; `PortBindings` (ours) replaces all published ports, while it runs too. */
   update(
     ref: string,
-    changes: Partial<Resources> & { RestartPolicy?: RestartPolicy },
+    changes: Partial<Resources> & { RestartPolicy?: RestartPolicy; PortBindings?: PortMap },
   ): Promise<{ Warnings: string[] | null }> {
     return this.#transport.json({ method: 'POST', path: `${of(ref)}/update`, json: changes });
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { cgroup } from '@gantry/linux';
 import type { Container } from './containers/container.ts';
 import { autoRemove, type RunEnd, recordExit, watchRun } from './containers/exit.ts';
+import { resumePublish } from './containers/publish.ts';
 import { startLocked } from './containers/start.ts';
 import { toTrash } from './containers/trash.ts';
 import type { EngineContext } from './context.ts';
@@ -68,6 +69,7 @@ async function adopt(context: EngineContext, container: Container): Promise<void
     facts.paused = await cgroup.isFrozen(context.options.cgroup, run.cgroupPath);
     watchRun(context, container, shim, facts.run);
     for (const endpoint of run.endpoints) void context.options.networks.started(endpoint, shim.pid);
+    if (container.run) await resumePublish(context, container, container.run);
     return;
   }
   await cgroup.killAll(context.options.cgroup, run.cgroupPath);

@@ -172,6 +172,8 @@ export type NetworkCreate = {
 /** Other published ports for a container that runs. */
 export type RepublishRequest = {
   readonly containerName: string;
+  /** All that were asked for before. */
+  readonly before: readonly PortRequest[];
   /** All that are to be published, those that are already too. */
   readonly ports: readonly PortRequest[];
   readonly shim: Pick<Shim, 'hold' | 'release'>;

@@ -12,35 +12,40 @@ export type PortChange = {
 
 /**
  * Reserves what is asked for and not there yet, and gives the rest back. A port that was chosen freely stays the one it is.
+ * @param before what the current ports were asked for by
  * @throws PortTaken, PortsExhausted, NotRelayed: nothing is changed then
  */
 export function changePorts(
   table: PortTable,
   current: readonly PublishedPort[],
+  before: readonly PortRequest[],
   requests: readonly PortRequest[],
   options: ReserveOptions,
 ): PortChange {
   const remaining = new Map<string, PublishedPort[]>();
-  const keyOf = ({ protocol, containerPort }: Pick<PublishedPort, 'protocol' | 'containerPort'>): string =>
-    `${protocol}/${containerPort}`;
-  for (const port of current) remaining.set(keyOf(port), [...(remaining.get(keyOf(port)) ?? []), port]);
+  for (const port of current) remaining.set(placeOf(port), [...(remaining.get(placeOf(port)) ?? []), port]);
+  const take = (request: PortRequest): readonly PublishedPort[] | undefined => {
+    const candidates = remaining.get(placeOf(request)) ?? [];
+    if (candidates.length === 0) return undefined;
+    const found = fulfilling(request, table.addressesOf(request, options), candidates);
+    if (found) {
+      const rest = candidates.filter(port => !found.includes(port));
+      remaining.set(placeOf(request), rest);
+    }
+    return found;
+  };
+  // What nobody asks for any more goes first, and what was chosen freely is found last: else it would take their ports.
+  const wanted = new Set(requests.map(keyOf));
+  const gone = before.filter(request => !wanted.has(keyOf(request))).toSorted(byChoice);
+  const removed = gone.flatMap(request => (choiceOf(request) === 0 ? (take(request) ?? []) : []));
   const kept: PublishedPort[] = [];
   const missing: PortRequest[] = [];
-  for (const request of requests) {
-    const candidates = remaining.get(keyOf(request)) ?? [];
-    const found =
-      candidates.length === 0 ? undefined : fulfilling(request, table.addressesOf(request, options), candidates);
-    if (!found) {
-      missing.push(request);
-      continue;
-    }
-    kept.push(...found);
-    remaining.set(
-      keyOf(request),
-      candidates.filter(port => !found.includes(port)),
-    );
+  for (const request of requests.toSorted(byChoice)) {
+    const found = take(request);
+    if (found) kept.push(...found);
+    else missing.push(request);
   }
-  const removed = [...remaining.values()].flat();
+  removed.push(...[...remaining.values()].flat());
   table.release(removed);
   let added: PublishedPort[];
   try {
@@ -55,6 +60,18 @@ export function changePorts(
   };
   return { kept, added, removed, undo };
 }
+
+const placeOf = ({ protocol, containerPort }: Pick<PublishedPort, 'protocol' | 'containerPort'>): string =>
+  `${protocol}/${containerPort}`;
+
+const keyOf = ({ protocol, containerPort, hostIp, hostPort, hostPortEnd }: PortRequest): string =>
+  [protocol, containerPort, hostIp, hostPort, Math.max(hostPort, hostPortEnd)].join('/');
+
+/** How many ports of the host would do, less one. */
+const choiceOf = ({ hostPort, hostPortEnd }: PortRequest): number =>
+  hostPort === 0 ? 65535 : Math.max(0, hostPortEnd - hostPort);
+
+const byChoice = (a: PortRequest, b: PortRequest): number => choiceOf(a) - choiceOf(b);
 
 /** Those of the ports that are all that a request asks for; undefined when something is missing. */
 function fulfilling(

@@ -20,13 +20,13 @@ export type RepublishContext = {
 /** Publishes other ports of a container that runs: reservation, record, sockets, rules, in this order, or back again. */
 export async function republish(
   endpoint: Endpoint,
-  { containerName, ports, shim, intend }: RepublishRequest,
+  { containerName, before, ports, shim, intend }: RepublishRequest,
   context: RepublishContext,
 ): Promise<Endpoint> {
   const { firewall, replace } = context;
   const rules = firewall !== undefined;
   const change = reserved(endpoint, containerName, () =>
-    changePorts(context.ports, endpoint.ports, ports, context.reach),
+    changePorts(context.ports, endpoint.ports, before, ports, context.reach),
   );
   const next: Endpoint = { ...endpoint, ports: [...change.kept, ...change.added] };
   // A socket may stand for several addresses of a port: those of a port that changes are all made anew.

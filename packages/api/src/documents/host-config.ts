@@ -118,6 +118,8 @@ export const restartPolicy = struct('container.RestartPolicy', {
 
 const portBinding = struct('nat.PortBinding', { HostIp: string, HostPort: string });
 
+const portMap = map(list(portBinding, '[]nat.PortBinding'), 'nat.PortMap');
+
 /** HostConfig of Engine API 1.51. */
 export const hostConfig = struct(
   'container.HostConfig',
@@ -126,7 +128,7 @@ export const hostConfig = struct(
     ContainerIDFile: string,
     LogConfig: struct('container.LogConfig', { Type: string, Config: stringMap }),
     NetworkMode: named('container.NetworkMode'),
-    PortBindings: map(list(portBinding, '[]nat.PortBinding'), 'nat.PortMap'),
+    PortBindings: portMap,
     RestartPolicy: restartPolicy,
     AutoRemove: bool,
     VolumeDriver: string,
@@ -173,7 +175,8 @@ export const hostConfig = struct(
 export const updateConfig = struct(
   'container.UpdateConfig',
   { ...required(resources), RestartPolicy: restartPolicy },
-  optional(resources),
+  // PortBindings is ours: dockerd passes over it.
+  { ...optional(resources), PortBindings: portMap },
 );
 
 function required(schema: typeof resources) {

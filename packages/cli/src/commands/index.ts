@@ -89,6 +89,11 @@ export const entries: readonly Entry[] = [
     () => import('./container/unpause.ts'),
   ),
   entry(
+    'Update configuration of one or more containers',
+    'container update, update',
+    () => import('./container/update.ts'),
+  ),
+  entry(
     'Block until one or more containers stop, then print their exit codes',
     'container wait, wait',
     () => import('./container/wait.ts'),

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { ContainerCreateBody, DeviceRequest, Healthcheck, MountRequest, RestartPolicy } from '@gantry/client';
+import type { ContainerCreateBody, DeviceRequest, Healthcheck, MountRequest } from '@gantry/client';
 import { ExitError } from '../errors.ts';
 import { isTrue } from '../flags/flag.ts';
 import type { Values } from '../flags/parse.ts';
@@ -10,6 +10,7 @@ import { parseDevice, parseThrottle, parseUlimit, parseWeight } from './limits.t
 import { parseMount } from './mount.ts';
 import { networking } from './network.ts';
 import { parseExpose, parsePublish } from './publish.ts';
+import { parseRestartPolicy } from './restart.ts';
 
 /** A list as Go's client sends it: null when nothing was given. */
 const orNull = (items: readonly string[]): string[] | null => (items.length === 0 ? null : [...items]);
@@ -95,7 +96,7 @@ function config(values: Values, detached: boolean, consoleSize: readonly [number
       LogConfig: { Type: text('log-driver'), Config: logOptions(text('log-driver'), values.list('log-opt')) },
       NetworkMode: endpoints.mode,
       PortBindings: published.bindings,
-      RestartPolicy: restartPolicy(text('restart')),
+      RestartPolicy: parseRestartPolicy(text('restart')),
       AutoRemove: values.on('rm'),
       VolumeDriver: text('volume-driver'),
       VolumesFrom: orNull(values.list('volumes-from')),
@@ -194,16 +195,6 @@ function splitVolumes(texts: readonly string[]): {
     else binds.push(text.startsWith('.') ? resolve(text.slice(0, colon)) + text.slice(colon) : text);
   }
   return { binds: [...new Set(binds)], volumes };
-}
-
-function restartPolicy(text: string): RestartPolicy {
-  if (text === '') return { Name: 'no', MaximumRetryCount: 0 };
-  const [, name = '', count] = /^([^:]*)(?::(.*))?$/s.exec(text) ?? [];
-  if (name === '') throw new ExitError(125, 'invalid restart policy format: no policy provided before colon');
-  if (count !== undefined && !/^[+-]?\d+$/.test(count)) {
-    throw new ExitError(125, 'invalid restart policy format: maximum retry count must be an integer');
-  }
-  return { Name: name, MaximumRetryCount: Number(count ?? 0) };
 }
 
 function logOptions(driver: string, options: readonly string[]): Record<string, string> {

@@ -50,6 +50,8 @@ export type RunFacts = {
   readonly hostMounts: readonly string[];
   /** False until the launch has succeeded: written before it, so that a crash in between leaves nothing unknown. */
   readonly launched: boolean;
+  /** The ports of an endpoint are being changed to what it says: sockets and rules may still be what they were. */
+  changingPorts?: boolean;
 };
 
 export function newFacts(): ContainerFacts {

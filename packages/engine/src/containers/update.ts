@@ -2,14 +2,20 @@ import { conflict, GantryError, invalidParameter, isGantryError, messageOf } fro
 import { cgroup } from '@gantry/linux';
 import type { LinuxResources } from '@gantry/oci';
 import type { EngineContext } from '../context.ts';
-import type { HostConfig, Resources, RestartPolicy } from '../documents/index.ts';
+import type { HostConfig, PortMap, Resources, RestartPolicy } from '../documents/index.ts';
 import { fillHostConfig } from '../validate/fill.ts';
 import { checkResources, checkRestartPolicy } from '../validate/index.ts';
+import { checkPortBindings } from '../validate/network-mode.ts';
 import type { Container } from './container.ts';
+import { republish } from './publish.ts';
 
-type Changes = Partial<Resources> & { RestartPolicy?: RestartPolicy };
+type Changes = Partial<Resources> & {
+  RestartPolicy?: RestartPolicy;
+  /** All the ports to publish from now on, in place of those before; ours, dockerd passes over it. */
+  PortBindings?: PortMap | null;
+};
 
-/** Changes limits and the restart policy of a container, of one that runs at once. @throws invalidParameter, conflict */
+/** Changes limits, the restart policy and the published ports of a container, of one that runs at once. @throws invalidParameter, conflict */
 export async function updateContainer(
   context: EngineContext,
   ref: string,
@@ -35,6 +41,7 @@ export async function updateContainer(
 function checkChanges({ options }: EngineContext, changes: Changes): string[] {
   const host = fillHostConfig({ ...changes });
   if (changes.RestartPolicy?.Name) checkRestartPolicy(changes.RestartPolicy);
+  checkPortBindings(host.PortBindings);
   return checkResources(host, options.defaults.kernel, true);
 }
 
@@ -47,6 +54,10 @@ async function update(context: EngineContext, container: Container, changes: Cha
   const after = merge(before, changes);
   if (container.run)
     await cgroup.updateCgroup(context.options.cgroup, container.run.facts.cgroupPath, limitsOf(after, before));
+  if (changes.PortBindings) {
+    await republish(context, container, after);
+    return;
+  }
   document.hostConfig = after;
   try {
     await context.storage.updateDocument(container);
@@ -84,6 +95,7 @@ function merge(before: HostConfig, changes: Changes): HostConfig {
   for (const key of NUMBERS) if (changes[key]) after[key] = changes[key];
   if (changes.CpusetCpus) after.CpusetCpus = changes.CpusetCpus;
   if (changes.CpusetMems) after.CpusetMems = changes.CpusetMems;
+  if (changes.PortBindings) after.PortBindings = changes.PortBindings;
   if (changes.PidsLimit) after.PidsLimit = changes.PidsLimit;
   if (changes.RestartPolicy?.Name) after.RestartPolicy = changes.RestartPolicy;
   if (changes.Memory && !changes.MemorySwap && before.MemorySwap > 0 && changes.Memory > before.MemorySwap) {

@@ -100,6 +100,7 @@ inOwnNetwork(import.meta.filename, () => {
     const intended: number[] = [];
     const next = await opened.stack.republish(web.endpoint, {
       containerName: 'web',
+      before: [],
       ports: [...requests.filter(({ hostPort }) => hostPort !== 8042), publish(8042, 9042)],
       shim,
       intend: async endpoint => {
@@ -127,6 +128,7 @@ inOwnNetwork(import.meta.filename, () => {
     await assert.rejects(
       opened.stack.republish(next, {
         containerName: 'web',
+        before: [],
         ports: [publish(8042, 9043)],
         shim: refusing,
         intend: async () => {},
@@ -134,7 +136,13 @@ inOwnNetwork(import.meta.filename, () => {
       /endpoint web .*failed to bind host port for 0\.0\.0\.0:9043:.*:8042\/tcp: address already in use/,
     );
     assert.equal(await neighbor.call('tcp', HOST_ADDRESS, 9042), NEIGHBOR_ADDRESS, 'all is as it was');
-    await opened.stack.republish(next, { containerName: 'web', ports: requests, shim, intend: async () => {} });
+    await opened.stack.republish(next, {
+      containerName: 'web',
+      before: [],
+      ports: requests,
+      shim,
+      intend: async () => {},
+    });
     assert.equal(await neighbor.call('tcp', HOST_ADDRESS, 8042), NEIGHBOR_ADDRESS);
   });
 
