@@ -55,13 +55,16 @@ export async function attachNetworks(
     wanted.map(({ network, settings }) => ({ network, priority: settings.GwPriority ?? 0 })),
   );
   const names = new InterfaceNames();
+  const requests = portRequests(document.config, document.hostConfig);
+  const split = gateways.ipv4 !== undefined && gateways.ipv6 !== undefined && gateways.ipv4 !== gateways.ipv6;
   try {
     for (const { network, settings } of wanted) {
       checkEndpointSettings(network, settings, `invalid config for network ${network.name}: `);
-      const isGateway = network === gateways.ipv4?.network || network === gateways.ipv6?.network;
+      const leads = { ipv4: network === gateways.ipv4?.network, ipv6: network === gateways.ipv6?.network };
+      const isGateway = leads.ipv4 || leads.ipv6;
       const interfaceName = names.next(network, settings);
       const attachment = await stack.attach({
-        gateways: { ipv4: network === gateways.ipv4?.network, ipv6: network === gateways.ipv6?.network },
+        gateways: leads,
         networkId: network.id,
         containerId: document.id,
         containerName: document.name,
@@ -70,7 +73,7 @@ export async function attachNetworks(
         interfaceName,
         sysctls: interfaceSysctls(settings, interfaceName),
         place: attachments.length,
-        ports: isGateway && !network.internal ? portRequests(document.config, document.hostConfig) : [],
+        ports: isGateway && !network.internal ? requestsBy(requests, { ...leads, split }) : [],
       });
       const resolves = isUserDefinedNetwork(network.name) && !networks.some(({ name }) => isUserDefinedNetwork(name));
       attachments.push(
@@ -95,6 +98,17 @@ function findNetwork(stack: EngineContext['options']['networks'], name: string):
   } catch (cause) {
     throw notFound(`failed to set up container networking: network ${name} not found`, { cause });
   }
+}
+
+/** Those of the requests that a network publishes which is one of two ways to the world: it has the addresses of its family. */
+export function requestsBy(
+  requests: readonly PortRequest[],
+  { ipv4, split }: { readonly ipv4: boolean; readonly ipv6: boolean; readonly split: boolean },
+): readonly PortRequest[] {
+  if (!split) return requests;
+  return requests
+    .filter(({ hostIp }) => hostIp === '' || hostIp.includes(':') !== ipv4)
+    .map(request => (request.hostIp === '' ? { ...request, hostIp: ipv4 ? '0.0.0.0' : '::' } : request));
 }
 
 /** Every published port as a request; a port of --publish-all that nobody bound asks for a free host port. */

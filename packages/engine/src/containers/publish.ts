@@ -1,8 +1,10 @@
 import { conflict } from '@gantry/errors';
+import type { Endpoint } from '@gantry/network';
 import type { EngineContext } from '../context.ts';
 import type { HostConfig } from '../documents/index.ts';
 import type { Container, Run } from './container.ts';
-import { chooseGateway, portRequests, sharedWith } from './networks.ts';
+import { gatewayEndpoints } from './gateways.ts';
+import { portRequests, requestsBy, sharedWith } from './networks.ts';
 
 /**
  * Publishes the ports that `after` asks for in place of those that are published; `after` is the container's configuration
@@ -15,28 +17,39 @@ export async function republish(context: EngineContext, container: Container, af
   if (sharedWith(before.NetworkMode) !== undefined) {
     throw conflict('conflicting options: port publishing and the container type network mode');
   }
-  const endpoint = run && chooseGateway(context, container, run.facts.endpoints);
   container.summary = undefined;
-  if (!run || !endpoint) {
+  const gateways = run && gatewayEndpoints(context, container, run.facts.endpoints);
+  const [first, second] = new Set([gateways?.ipv4, gateways?.ipv6].filter(endpoint => endpoint !== undefined));
+  if (!run || !first) {
     await save(context, container, after);
     return;
   }
-  const place = run.facts.endpoints.indexOf(endpoint);
-  try {
-    await context.options.networks.republish(endpoint, {
+  const change = async (endpoint: Endpoint, from: HostConfig, to: HostConfig): Promise<Endpoint> => {
+    const place = run.facts.endpoints.indexOf(endpoint);
+    const by = { ipv4: endpoint === gateways?.ipv4, ipv6: endpoint === gateways?.ipv6, split: second !== undefined };
+    return context.options.networks.republish(endpoint, {
       containerName: container.name,
-      before: portRequests(document.config, before),
-      ports: portRequests(document.config, after),
+      before: requestsBy(portRequests(document.config, from), by),
+      ports: requestsBy(portRequests(document.config, to), by),
       shim: run.shim,
       intend: async intended => {
         run.facts.endpoints = run.facts.endpoints.with(place, intended);
         run.facts.changingPorts = true;
         await Promise.all([
-          save(context, container, intended === endpoint ? before : after),
+          save(context, container, intended === endpoint ? from : to),
           context.storage.saveFacts(container),
         ]);
       },
     });
+  };
+  try {
+    const changed = await change(first, before, after);
+    if (second) {
+      await change(second, before, after).catch(async (error: unknown) => {
+        await change(changed, after, before);
+        throw error;
+      });
+    }
   } finally {
     delete run.facts.changingPorts;
     container.summary = undefined;
