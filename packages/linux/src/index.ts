@@ -46,6 +46,7 @@ export { type MountInfo, mountOf, parseMountInfo, readMountInfo } from './mounti
 export * as netlink from './netlink/index.ts';
 export * as nftables from './nftables/index.ts';
 export { notifyServiceManager } from './notify-socket.ts';
+export { type Datagram, datagramFrame, PacketSocket } from './packet-socket.ts';
 export { probePort } from './port-probe.ts';
 export { kill, processStartTime, RLIM_INFINITY, readLimit } from './process.ts';
 export * as projectQuota from './project-quota.ts';

@@ -135,6 +135,8 @@ export type NetworkOptions = {
   readonly ipForward: boolean;
   /** Where the daemon itself turns forwarding on, it forwards for bridges only, unless this says otherwise. */
   readonly ipForwardNoDrop?: boolean;
+  /** Published ports go through the host's input rules, by the shim. */
+  readonly publishedPortsObeyInput?: boolean;
   readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
 };
 

@@ -68,6 +68,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       defaultBridge,
       forwardIPv6: () => forwarding.turnOn('ipv6'),
       ports,
+      obeyInput: options.publishedPortsObeyInput ?? false,
       firewall: options.iptables
         ? openFirewall({ bridge: options.bridge, run, warn, closed: forwarding.closed })
         : undefined,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { Given } from './command-line.ts';
 import { readConfigFile } from './config-file.ts';
@@ -23,6 +24,12 @@ export type DaemonConfig = {
   readonly bip: string | undefined;
   readonly iptables: boolean;
   readonly ipForward: boolean;
+  readonly ipForwardNoDrop: boolean;
+  readonly icc: boolean;
+  readonly ipMasquerade: boolean;
+  /** Where ports of the default bridge are published that name no address. */
+  readonly publishAddress: string;
+  readonly publishedPortsObeyInput: boolean;
   readonly defaultAddressPools: readonly AddressPool[];
   readonly dns: readonly string[];
   readonly dnsOptions: readonly string[];
@@ -113,6 +120,11 @@ function complete(configFile: string, values: ReadonlyMap<string, Value>): Daemo
     bip: get<string>('bip') || undefined,
     iptables: on('iptables', true),
     ipForward: on('ip-forward', true),
+    ipForwardNoDrop: on('ip-forward-no-drop', false),
+    icc: on('icc', true),
+    ipMasquerade: on('ip-masq', true),
+    publishAddress: ipAddress('ip', text('ip', '0.0.0.0')),
+    publishedPortsObeyInput: on('published-ports-obey-input', false),
     defaultAddressPools: get<readonly AddressPool[]>('default-address-pool') ?? [],
     dns: texts('dns'),
     dnsOptions: texts('dns-opt'),
@@ -159,6 +171,13 @@ function oneOf<const T extends string>(flag: string, value: string, choices: rea
     throw new ConfigError(`invalid ${flag}: ${JSON.stringify(value)} (must be one of ${choices.join(', ')})`);
   }
   return choice;
+}
+
+function ipAddress(flag: string, value: string): string {
+  if (isIP(value) === 0) {
+    throw new ConfigError(`invalid argument ${JSON.stringify(value)} for "--${flag}" flag: invalid IP address`);
+  }
+  return value;
 }
 
 function atLeast(what: string, value: number, least: number): number {

@@ -15,7 +15,7 @@ export type Setting = {
 
 const notYet: readonly string[] = [];
 
-/** Every setting of dockerd 28, by its own names: those that are not honoured are refused by name, never ignored. */
+/** Every setting of dockerd 28, by its own names, and one of ours: those that are not honoured are refused by name, never ignored. */
 export const settings: readonly Setting[] = [
   {
     flag: 'add-runtime',
@@ -139,7 +139,6 @@ export const settings: readonly Setting[] = [
   {
     flag: 'icc',
     kind: 'switch',
-    only: ['true'],
     help: 'Enable inter-container communication for the default bridge network (default true)',
   },
   { flag: 'init', kind: 'switch', help: 'Run an init in the container to forward signals and reap processes' },
@@ -150,13 +149,16 @@ export const settings: readonly Setting[] = [
     kind: 'list',
     help: 'Enable insecure registry communication',
   },
-  { flag: 'ip', kind: 'text', only: ['0.0.0.0'], help: 'Host IP for port publishing from the default bridge network' },
+  { flag: 'ip', kind: 'text', help: 'Host IP for port publishing from the default bridge network' },
   { flag: 'ip-forward', kind: 'switch', help: 'Enable IP forwarding in system configuration (default true)' },
-  { flag: 'ip-forward-no-drop', kind: 'switch', help: 'Do not set the filter-FORWARD policy to DROP; it is never set' },
+  {
+    flag: 'ip-forward-no-drop',
+    kind: 'switch',
+    help: 'Where the daemon turns IP forwarding on: forward for everybody, not for bridges only',
+  },
   {
     flag: 'ip-masq',
     kind: 'switch',
-    only: ['true'],
     help: 'Enable IP masquerading for the default bridge network (default true)',
   },
   { flag: 'ip6tables', kind: 'switch', help: 'Enable addition of IPv6 firewall rules (default true)' },
@@ -208,6 +210,11 @@ export const settings: readonly Setting[] = [
     help: 'Advertise user-defined resource',
   },
   { flag: 'pidfile', short: 'p', kind: 'text', help: 'Path to use for daemon PID file (default "/run/gantry.pid")' },
+  {
+    flag: 'published-ports-obey-input',
+    kind: 'switch',
+    help: "Connections to published ports pass the host's input rules; they are relayed, and the callers' addresses are lost",
+  },
   { flag: 'raw-logs', kind: 'switch', help: 'Full timestamps without ANSI coloring' },
   { flag: 'registry-mirror', key: 'registry-mirrors', kind: 'list', help: 'Preferred registry mirror' },
   { flag: 'rootless', kind: 'switch', only: ['false'], help: 'Enable rootless mode' },

@@ -174,6 +174,7 @@ inOwnNetwork(import.meta.filename, () => {
     await assert.rejects(neighbor.call('tcp', '198.51.100.2', 5000), /timeout/);
     assert.equal(await neighbor.call('tcp', HOST_ADDRESS, 8042), NEIGHBOR_ADDRESS);
     // Where somebody else turned it on, it is not our business.
+    await opened.stack[Symbol.asyncDispose]();
     nft('flush', 'ruleset');
     const other = await openTestStack({ bridge: 'gantry9' });
     assert.equal(await neighbor.call('tcp', '198.51.100.2', 5000), NEIGHBOR_ADDRESS);

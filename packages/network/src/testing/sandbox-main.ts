@@ -1,5 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { netlink, PacketSocket } from '@gantry/linux';
 import type { Step } from '@gantry/runtime';
 import { runSteps } from './executor.ts';
 import type { SandboxRequest } from './sandbox.ts';
@@ -26,8 +28,38 @@ async function handle(request: SandboxRequest): Promise<unknown> {
       return serveUdp(request.address, request.port);
     case 'callTcp':
       return callTcp(request.address, request.port, request.timeoutMs);
+    case 'watch':
+      return watch(request.link);
+    case 'sendFrame':
+      packets?.send(request.frame);
+      return undefined;
+    case 'await':
+      return awaitFrame(request.text, request.timeoutMs);
     case 'callUdp':
       return callUdp(request.address, request.port, request.timeoutMs, request.fromPort);
+  }
+}
+
+let packets: PacketSocket | undefined;
+const words = new Set<string>();
+
+function watch(name: string): string {
+  using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.route);
+  const link = socket.request([netlink.getLink({ name })]).map(netlink.parseLink)[0];
+  if (!link) throw new Error(`no link ${name}`);
+  packets?.[Symbol.dispose]();
+  words.clear();
+  packets = new PacketSocket(link.index);
+  return link.macAddress ?? '';
+}
+
+async function awaitFrame(text: string, timeoutMs: number): Promise<string[]> {
+  for (const deadline = performance.now() + timeoutMs; ; await delay(5)) {
+    for (const frame of packets?.receive() ?? []) {
+      for (const [word] of frame.toString('latin1').matchAll(/#[\w-]+/g)) words.add(word);
+    }
+    if (words.has(text)) return [...words];
+    if (performance.now() > deadline) throw new Error('timeout');
   }
 }
 

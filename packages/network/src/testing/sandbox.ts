@@ -6,6 +6,9 @@ export type SandboxRequest =
   | { readonly kind: 'steps'; readonly steps: readonly Step[] }
   | { readonly kind: 'serveTcp' | 'serveUdp'; readonly address: string; readonly port: number }
   | { readonly kind: 'callTcp'; readonly address: string; readonly port: number; readonly timeoutMs: number }
+  | { readonly kind: 'watch'; readonly link: string }
+  | { readonly kind: 'sendFrame'; readonly frame: Uint8Array }
+  | { readonly kind: 'await'; readonly text: string; readonly timeoutMs: number }
   | {
       readonly kind: 'callUdp';
       readonly address: string;
@@ -62,6 +65,21 @@ export class Sandbox implements Disposable {
         : { kind: 'callUdp', address, port, timeoutMs: TIMEOUT_MS, fromPort },
     );
     return String(answer);
+  }
+
+  /** Sees every frame on a link from now on; frames are sent by it too. Resolves with its MAC address. */
+  async watch(link: string): Promise<string> {
+    return String(await this.#request({ kind: 'watch', link }));
+  }
+
+  /** Sends a frame as it is. */
+  async sendFrame(frame: Uint8Array): Promise<void> {
+    await this.#request({ kind: 'sendFrame', frame });
+  }
+
+  /** Waits for a frame with this text; resolves with the words `#...` of all frames since `watch`. @throws `timeout` */
+  async seen(text: string): Promise<readonly string[]> {
+    return (await this.#request({ kind: 'await', text, timeoutMs: TIMEOUT_MS })) as string[];
   }
 
   #request(request: SandboxRequest): Promise<unknown> {

@@ -1,6 +1,6 @@
-import { check, libc } from '../ffi.ts';
-import { ipBytes } from '../ip-address.ts';
-import { parseMac } from '../netlink/index.ts';
+import { check, libc } from './ffi.ts';
+import { ipBytes } from './ip-address.ts';
+import { parseMac } from './netlink/index.ts';
 
 const socketCall = libc('int socket(int domain, int type, int protocol)');
 const bindCall = libc('int bind(int fd, const void *address, uint32_t length)');
