@@ -33,11 +33,20 @@ async function handle(request: SandboxRequest): Promise<unknown> {
     case 'sendFrame':
       packets?.send(request.frame);
       return undefined;
+    case 'sendTo':
+      return sendTo(request.address, request.port, request.text);
     case 'await':
       return awaitFrame(request.text, request.timeoutMs);
     case 'callUdp':
       return callUdp(request.address, request.port, request.timeoutMs, request.fromPort);
   }
+}
+
+function sendTo(address: string, port: number, text: string): Promise<void> {
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  return new Promise<void>((resolve, reject) => {
+    socket.send(text, port, address, error => (error ? reject(error) : resolve()));
+  }).finally(() => socket.close());
 }
 
 let packets: PacketSocket | undefined;

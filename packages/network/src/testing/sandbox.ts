@@ -8,6 +8,7 @@ export type SandboxRequest =
   | { readonly kind: 'callTcp'; readonly address: string; readonly port: number; readonly timeoutMs: number }
   | { readonly kind: 'watch'; readonly link: string }
   | { readonly kind: 'sendFrame'; readonly frame: Uint8Array }
+  | { readonly kind: 'sendTo'; readonly address: string; readonly port: number; readonly text: string }
   | { readonly kind: 'await'; readonly text: string; readonly timeoutMs: number }
   | {
       readonly kind: 'callUdp';
@@ -75,6 +76,11 @@ export class Sandbox implements Disposable {
   /** Sends a frame as it is. */
   async sendFrame(frame: Uint8Array): Promise<void> {
     await this.#request({ kind: 'sendFrame', frame });
+  }
+
+  /** Sends a datagram and expects no answer. */
+  async sendTo(address: string, port: number, text: string): Promise<void> {
+    await this.#request({ kind: 'sendTo', address, port, text });
   }
 
   /** Waits for a frame with this text; resolves with the words `#...` of all frames since `watch`. @throws `timeout` */
