@@ -88,6 +88,7 @@ static bool leaves_no_trace(const struct section *section) {
     case OP_CHMOD:
     case OP_UNLINK:
     case OP_RMDIR:
+    case OP_CREATE_FILE:
     case OP_MOUNT:
     case OP_FS_MOUNT:
     case OP_OPEN_TREE:

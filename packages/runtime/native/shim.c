@@ -159,6 +159,7 @@ static int set_up(const struct request *request) {
   if (shim.null < 0) return -errno;
   for (int fd = 0; fd < 3; fd++)
     if (dup2(shim.null, fd) < 0) return -errno;
+  if (mkdir(request->run_dir, 0700) < 0 && errno != EEXIST) return -errno;
   shim.run_dir = open(request->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (shim.run_dir < 0) return -errno;
   unlinkat(shim.run_dir, "exit", 0);

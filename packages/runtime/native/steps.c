@@ -70,6 +70,7 @@ static int run_step(struct executor *e, const struct step *s, uint32_t index) {
   case OP_UNLINK:
   case OP_RMDIR: return step_unlink(e, s);
   case OP_WRITE_FILE: return step_write_file(e, s);
+  case OP_CREATE_FILE: return step_create_file(e, s);
   case OP_MOUNT: return step_mount(e, s);
   case OP_FS_MOUNT: return step_fs_mount(e, s);
   case OP_OPEN_TREE: return step_open_tree(e, s);

@@ -57,6 +57,7 @@ int step_chown(struct executor *e, const struct step *s);
 int step_chmod(struct executor *e, const struct step *s);
 int step_unlink(struct executor *e, const struct step *s);
 int step_write_file(struct executor *e, const struct step *s);
+int step_create_file(struct executor *e, const struct step *s);
 
 int step_mount(struct executor *e, const struct step *s);
 int step_fs_mount(struct executor *e, const struct step *s);

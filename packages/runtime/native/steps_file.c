@@ -195,3 +195,24 @@ int step_write_file(struct executor *e, const struct step *s) {
   if (written < 0) return written;
   return (uint32_t)written == s->b.size ? 0 : -EIO;
 }
+
+int step_create_file(struct executor *e, const struct step *s) {
+  char name[NAME_MAX + 1];
+  CLOSED_AT_EXIT int opened = -1;
+  int parent = open_parent(e, s, name, &opened);
+  if (parent < 0 && parent != AT_FDCWD) return parent;
+  int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
+  CLOSED_AT_EXIT int fd = sys_call(SYS_openat, parent, name, flags, s->n[0]);
+  if (fd == -EEXIST) {
+    int error = sys_call(SYS_unlinkat, parent, name, 0);
+    if (error && error != -ENOENT) return error;
+    fd = sys_call(SYS_openat, parent, name, flags, s->n[0]);
+  }
+  if (fd < 0) return fd;
+  for (uint32_t done = 0; done < s->b.size;) {
+    int written = sys_call(SYS_write, fd, s->b.data + done, s->b.size - done);
+    if (written < 0 && written != -EINTR) return written;
+    if (written > 0) done += (uint32_t)written;
+  }
+  return 0;
+}

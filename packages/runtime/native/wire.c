@@ -110,6 +110,7 @@ static const char *const layouts[OP_COUNT] = {
     [OP_NETLINK] = "nbnnnni",      // protocol message pidAt fdAt fdSlot reply (~0: absent)
     [OP_HOST_SOCKET] = "nsnsnnnn", // protocol address port relayAddress relayPort inside count bothFamilies
     [OP_DEVICE_PROGRAM] = "pb",    // program
+    [OP_CREATE_FILE] = "pbn",      // data mode
 };
 
 int take_step(struct cursor *in, struct step *out) {

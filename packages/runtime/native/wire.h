@@ -75,6 +75,7 @@ enum op {
   OP_NETLINK,
   OP_HOST_SOCKET,
   OP_DEVICE_PROGRAM,
+  OP_CREATE_FILE,
   OP_COUNT,
 };
 

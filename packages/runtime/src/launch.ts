@@ -52,7 +52,7 @@ export type Attachment = { readonly options: AttachOptions; readonly connection:
 export type LaunchRequest = {
   /** The container's id, 64 hex digits. */
   readonly id: string;
-  /** An existing directory on the run file system: socket, exit status. */
+  /** A directory on the run file system, made when it is not there: socket, exit status. */
   readonly runDir: string;
   readonly plan: LaunchPlan;
   /** Descriptors given to the executor as slots 0, 1, ... (the root mount and bind sources); the caller closes its own. */

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { conflict, GantryError, messageOf, notModified } from '@gantry/errors';
 import { CleanupStack, type Job } from '@gantry/jobs';
 import { cgroup } from '@gantry/linux';
@@ -87,22 +87,19 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   const sharedEtc = networkOwner(context, container)?.facts.etc;
   const runDir = context.runDir(id);
 
-  const [root, network, directory, apparmor] = await Promise.allSettled([
+  const [root, network, apparmor] = await Promise.allSettled([
     job.span('mount the root', async () => context.mountRoot(options.images.containerRoot(id))),
     job.span('reserve addresses and ports', () => attachNetworks(context, container)),
-    job.span('make the run directory', () => mkdir(runDir, { recursive: true, mode: 0o700 })),
     apparmorProfile(container.document.hostConfig, options.defaults) === DEFAULT_APPARMOR_PROFILE &&
       keepDefaultProfile(),
   ]);
   using descriptors = new DisposableStack();
   if (root.status === 'fulfilled') descriptors.defer(() => closeDescriptor(root.value));
-  if (directory.status === 'fulfilled') {
-    undo.push('remove the run directory', () => rm(runDir, { recursive: true, force: true }));
-  }
+  undo.push('remove the run directory', () => rm(runDir, { recursive: true, force: true }));
   if (network.status === 'fulfilled') {
     undo.push('give the network back', () => detachNetworks(context, container, network.value));
   }
-  for (const result of [root, network, directory, apparmor]) if (result.status === 'rejected') throw result.reason;
+  for (const result of [root, network, apparmor]) if (result.status === 'rejected') throw result.reason;
   if (root.status !== 'fulfilled' || network.status !== 'fulfilled') return;
 
   const { facts, document } = container;

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemError } from '@gantry/errors';
 import { type NetworkAttachment, RESOLVER_ADDRESS } from '@gantry/network';
+import type { Step } from '@gantry/runtime';
 import type { EngineDefaults } from '../defaults.ts';
 import type { HostConfig } from '../documents/index.ts';
 import { isUserDefinedNetwork } from '../validate/modes.ts';
@@ -25,43 +25,33 @@ function readText(path: string): string | undefined {
   }
 }
 
-/** A new file in the place of what was there: to truncate a file with content makes ext4 write it out at once. */
-async function writeNew(path: string, text: string): Promise<void> {
-  try {
-    await writeFile(path, text, { mode: 0o644, flag: 'wx' });
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) {
-      throw systemError(`cannot write ${path}`, { cause: error });
-    }
-    await rm(path, { force: true });
-    await writeFile(path, text, { mode: 0o644, flag: 'wx' });
-  }
-}
-
-/** Writes the three files of a container that has a network of its own, or the host's. */
-export async function writeEtcFiles(request: {
+/** The three files of a container that has a network of its own, or the host's, and the steps of its shim that write them. */
+export function etcFiles(request: {
   readonly directory: string;
   readonly hostname: string;
   readonly domainname: string;
   readonly hostConfig: HostConfig;
   readonly network: readonly NetworkAttachment[];
   readonly daemon: EngineDefaults;
-}): Promise<EtcFiles> {
+}): { readonly files: EtcFiles; readonly steps: readonly Step[] } {
   const { directory } = request;
   const files = {
     hosts: join(directory, 'hosts'),
     hostname: join(directory, 'hostname'),
     resolvConf: join(directory, 'resolv.conf'),
   };
-  await Promise.all([
-    writeNew(files.hosts, hostsText(request)),
-    writeNew(files.hostname, `${request.hostname}\n`),
-    writeNew(files.resolvConf, resolvConfText(request)),
-  ]);
-  return files;
+  const file = (path: string, data: string): Step => ({ op: 'createFile', path, data, mode: 0o644 });
+  return {
+    files,
+    steps: [
+      file(files.hosts, hostsText(request)),
+      file(files.hostname, `${request.hostname}\n`),
+      file(files.resolvConf, resolvConfText(request)),
+    ],
+  };
 }
 
-function hostsText(request: Parameters<typeof writeEtcFiles>[0]): string {
+function hostsText(request: Parameters<typeof etcFiles>[0]): string {
   const { hostConfig, network, daemon } = request;
   const extraHosts = hostConfig.ExtraHosts ?? [];
   // A host-mode container sees the host's own names, unless it was given some that may contradict them.
@@ -94,7 +84,7 @@ export function internalResolvConfText(hostConfig: HostConfig, daemon: EngineDef
   });
 }
 
-function resolvConfText(request: Parameters<typeof writeEtcFiles>[0]): string {
+function resolvConfText(request: Parameters<typeof etcFiles>[0]): string {
   const { hostConfig, network, daemon } = request;
   if (network.some(({ endpoint }) => isUserDefinedNetwork(endpoint.networkName))) {
     return internalResolvConfText(hostConfig, daemon);

@@ -12,7 +12,7 @@ import { containerCapabilities } from './capabilities.ts';
 import { type CgroupLayout, containerCgroup } from './cgroup.ts';
 import { containerDevices } from './devices.ts';
 import { containerEnvironment } from './environment.ts';
-import { type EtcFiles, writeEtcFiles } from './etc-files.ts';
+import { type EtcFiles, etcFiles } from './etc-files.ts';
 import { commandLine, type SpecContainer } from './model.ts';
 import { containerMounts } from './mounts.ts';
 import { containerNamespaces, type NamespaceJoins } from './namespaces.ts';
@@ -57,8 +57,8 @@ export type BuiltLaunch = {
 };
 
 /**
- * Turns a container into the OCI configuration and the launch plan of its next start; writes its /etc files into
- * `containerDir` and makes the working directory in the root.
+ * Turns a container into the OCI configuration and the launch plan of its next start, which begins with writing its /etc files
+ * into `containerDir`; makes the working directory in the root.
  * @throws GantryError with dockerd's text for what cannot be started
  */
 export async function buildLaunch(input: LaunchInput): Promise<BuiltLaunch> {
@@ -67,7 +67,7 @@ export async function buildLaunch(input: LaunchInput): Promise<BuiltLaunch> {
   const log = logTarget(hostConfig.LogConfig, join(input.containerDir, `${container.id}-json.log`));
   const slots = new LaunchSlots(input.rootFd);
   try {
-    const { etc, hostname, domainname } = await identity(input);
+    const { etc, etcSteps, hostname, domainname } = await identity(input);
     const config = { ...container.config, Hostname: hostname, Domainname: domainname };
     markRoot(input.rootFd);
     makeWorkingDirectory(input.rootFd, config.WorkingDir);
@@ -93,7 +93,7 @@ export async function buildLaunch(input: LaunchInput): Promise<BuiltLaunch> {
       spec,
       slots: slots.descriptors,
       rootSlot: 0,
-      plan: shm ? { ...plan, prepare: [...shm.prepare, ...plan.prepare] } : plan,
+      plan: { ...plan, prepare: [...etcSteps, ...(shm?.prepare ?? []), ...plan.prepare] },
       stdio: { tty: config.Tty, openStdin: config.OpenStdin, stdinOnce: config.StdinOnce },
       log,
       etc,
@@ -119,13 +119,15 @@ async function openInit(slots: LaunchSlots, path: string): Promise<number> {
 }
 
 /** The container's names and the files that tell them; with a shared network they are the other container's. */
-async function identity(input: LaunchInput): Promise<{ etc: EtcFiles; hostname: string; domainname: string }> {
+async function identity(
+  input: LaunchInput,
+): Promise<{ etc: EtcFiles; etcSteps: readonly Step[]; hostname: string; domainname: string }> {
   const { config, hostConfig } = input.container;
   if (input.sharedEtc) {
     const hostname = (await readFile(input.sharedEtc.hostname, 'utf8')).trim();
-    return { etc: input.sharedEtc, hostname, domainname: config.Domainname };
+    return { etc: input.sharedEtc, etcSteps: [], hostname, domainname: config.Domainname };
   }
-  const etc = await writeEtcFiles({
+  const { files, steps } = etcFiles({
     directory: input.containerDir,
     hostname: config.Hostname,
     domainname: config.Domainname,
@@ -133,7 +135,7 @@ async function identity(input: LaunchInput): Promise<{ etc: EtcFiles; hostname: 
     network: input.network,
     daemon: input.daemon,
   });
-  return { etc, hostname: config.Hostname, domainname: config.Domainname };
+  return { etc: files, etcSteps: steps, hostname: config.Hostname, domainname: config.Domainname };
 }
 
 /** The /dev/shm of a container whose IPC namespace is shared: the host's, another's, or one that others can join. */

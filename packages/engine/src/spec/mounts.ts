@@ -96,14 +96,8 @@ export async function containerMounts(request: {
   ] as const) {
     if (source === '' || taken.has(destination)) continue;
     const options = ['rbind', ...(hostConfig.ReadonlyRootfs ? ['ro'] : []), 'rprivate'];
-    user.push({
-      destination,
-      type: 'bind',
-      source,
-      sourceSlot: await slots.openPath(source),
-      sourceKind: 'file',
-      options,
-    });
+    // Opened by path in the shim, since the plan writes it just before.
+    user.push({ destination, type: 'bind', source, sourceKind: 'file', options });
   }
   // A mount inside another one comes after it.
   user.sort((a, b) => depth(a.destination) - depth(b.destination));

@@ -43,6 +43,7 @@ const OPS = [
   'netlink',
   'hostSocket',
   'deviceProgram',
+  'createFile',
 ] as const satisfies readonly Step['op'][];
 
 const numberOf = new Map<Step['op'], number>(OPS.map((op, index) => [op, index + 1]));
@@ -185,5 +186,9 @@ export function encodeStep(out: ByteWriter, step: Step): ByteWriter {
     case 'deviceProgram':
       at(step);
       return out.data(step.program);
+    case 'createFile':
+      at(step);
+      out.data(Buffer.from(step.data));
+      return out.u64(step.mode);
   }
 }

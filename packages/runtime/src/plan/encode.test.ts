@@ -25,6 +25,7 @@ const steps = [
   { op: 'unlink', ...file },
   { op: 'rmdir', ...file, ignore: [2] },
   { op: 'writeFile', data: 'value', fsMagic: 0x9fa0, ...file },
+  { op: 'createFile', data: 'text', mode: 0o644, ...file },
   { op: 'mount', source: 'tmpfs', type: 'tmpfs', flags: 2, data: 'size=1m', ...file },
   { op: 'fsMount', slot: 4, type: 'tmpfs', options: [['size', '64k'], ['ro']], attributes: 0 },
   { op: 'openTree', slot: 5, recursive: true, ...file },

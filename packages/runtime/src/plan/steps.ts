@@ -49,6 +49,11 @@ export type Step =
    */
   | ({ readonly op: 'writeFile'; readonly data: string; readonly fsMagic?: number } & At & Tolerant)
   /**
+   * A new file with this content in the place of what was there: to truncate a file with content makes ext4 write it out
+   * at once.
+   */
+  | ({ readonly op: 'createFile'; readonly data: string; readonly mode: number } & At)
+  /**
    * Loads a program of type BPF_CGROUP_DEVICE (struct bpf_insn array) and attaches it to the version 2 cgroup whose
    * directory is at the path.
    */
