@@ -10,25 +10,32 @@ import { Nil } from './template/values.ts';
 export const objectTypes = ['container', 'image', 'network', 'volume'] as const;
 export type ObjectType = (typeof objectTypes)[number];
 
-function read(engine: EngineClient, type: ObjectType, ref: string, size: boolean): Promise<string> {
+type Details = { readonly size: boolean; readonly verbose: boolean };
+
+function read(engine: EngineClient, type: ObjectType, ref: string, { size, verbose }: Details): Promise<string> {
   switch (type) {
     case 'container':
       return engine.containers.inspectText(ref, { size });
     case 'image':
       return engine.images.inspectText(ref);
     case 'network':
-      return engine.networks.inspectText(ref);
+      return engine.networks.inspectText(ref, { verbose });
     case 'volume':
       return engine.volumes.inspectText(ref);
   }
 }
 
 /** The first object of that name among `types`, as the engine wrote it. @throws the engine's error, not found last */
-async function find(engine: EngineClient, types: readonly ObjectType[], ref: string, size: boolean): Promise<string> {
+async function find(
+  engine: EngineClient,
+  types: readonly ObjectType[],
+  ref: string,
+  details: Details,
+): Promise<string> {
   let absent: unknown = new Error(`No such object: ${ref}`);
   for (const type of types) {
     try {
-      return await read(engine, type, ref, size);
+      return await read(engine, type, ref, details);
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) throw error;
       absent = error;
@@ -52,7 +59,10 @@ export async function inspectAll(
   let out = '';
   for (const ref of values.args) {
     try {
-      const text = await find(engine, types, ref, values.on('size'));
+      const text = await find(engine, types, ref, {
+        size: values.on('size'),
+        verbose: values.on('verbose'),
+      });
       if (!template) found.push(text.trim());
       else out += `${template(reviveNulls(JSON.parse(text)))}\n`;
     } catch (error) {

@@ -47,9 +47,14 @@ export class AddressSpace {
     for (const address of options.reserved) if (address !== '') this.take(address);
   }
 
+  /** Whether there is nothing left to allocate. */
+  get isFull(): boolean {
+    return this.#usedInRange > this.#last - this.#first;
+  }
+
   /** @throws unavailable when all are in use */
   allocate(): string {
-    if (this.#usedInRange > this.#last - this.#first) {
+    if (this.isFull) {
       const { network } = this.#options;
       throw unavailable(
         `no available IPv${this.#prefix.family} addresses on this network's address pools: ${network.name} (${network.id})`,

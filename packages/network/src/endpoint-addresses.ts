@@ -17,12 +17,12 @@ export const DefaultGateway = { 4: 'DefaultGatewayIPv4', 6: 'DefaultGatewayIPv6'
 
 /** The addresses of one network's endpoints, of each family that it has. */
 export class EndpointAddresses {
-  readonly #spaces = new Map<4 | 6, Space>();
+  readonly #spaces = new Map<4 | 6, Space[]>();
 
   constructor(network: Pick<NetworkRecord, 'name' | 'id' | 'subnets'>) {
     for (const { subnet, gateway, ipRange, auxiliary } of network.subnets) {
       const family = familyOf(subnet);
-      this.#spaces.set(family, {
+      const space = {
         gateway: auxiliary?.[DefaultGateway[family]] ?? gateway,
         addresses: new AddressSpace({
           subnet,
@@ -30,7 +30,8 @@ export class EndpointAddresses {
           reserved: [gateway, ...Object.values(auxiliary ?? {})],
           network,
         }),
-      });
+      };
+      this.#spaces.set(family, [...(this.#spaces.get(family) ?? []), space]);
     }
   }
 
@@ -48,31 +49,39 @@ export class EndpointAddresses {
   }
 
   release({ ipv4, ipv6 }: Pick<Endpoint, 'ipv4' | 'ipv6'>): void {
-    if (ipv4) this.#spaces.get(4)?.addresses.release(ipv4.address);
-    if (ipv6) this.#spaces.get(6)?.addresses.release(ipv6.address);
+    if (ipv4) this.#spaceOf(ipv4.address)?.addresses.release(ipv4.address);
+    if (ipv6) this.#spaceOf(ipv6.address)?.addresses.release(ipv6.address);
   }
 
-  /** Notes the addresses of an endpoint that was there before. @throws invalidParameter when they are of another network */
+  /** Notes the addresses of an endpoint that was there before. */
   adopt({ ipv4, ipv6 }: Pick<Endpoint, 'ipv4' | 'ipv6'>): void {
-    if (ipv4) this.#spaces.get(4)?.addresses.take(ipv4.address);
-    if (ipv6) this.#spaces.get(6)?.addresses.take(ipv6.address);
+    if (ipv4) this.#spaceOf(ipv4.address)?.addresses.take(ipv4.address);
+    if (ipv6) this.#spaceOf(ipv6.address)?.addresses.take(ipv6.address);
+  }
+
+  #spaceOf(address: string): Space | undefined {
+    return this.#spaces.get(familyOf(address))?.find(({ addresses }) => addresses.contains(address));
   }
 
   #take(family: 4 | 6, asked: string | undefined): Endpoint['ipv4'] {
-    const space = this.#spaces.get(family);
-    if (asked !== undefined && isIP(asked) !== family) throw invalidParameter(`invalid IPv${family} address: ${asked}`);
-    if (!space) {
-      if (asked === undefined) return undefined;
-      throw invalidParameter(`no configured subnet or ip-range contain the IP address ${asked}`);
-    }
-    if (asked !== undefined && !space.addresses.take(asked)) {
+    if (asked === undefined) return this.#allocate(family);
+    if (isIP(asked) !== family) throw invalidParameter(`invalid IPv${family} address: ${asked}`);
+    const space = this.#spaceOf(asked);
+    if (!space) throw invalidParameter(`no configured subnet or ip-range contain the IP address ${asked}`);
+    if (!space.addresses.take(asked)) {
       throw unavailable('Address already in use', { hint: `another container, or the gateway, has ${asked}` });
     }
-    return {
-      address: asked === undefined ? space.addresses.allocate() : normalAddress(asked),
-      prefixLength: space.addresses.prefixLength,
-      gateway: space.gateway,
-    };
+    return { address: normalAddress(asked), prefixLength: space.addresses.prefixLength, gateway: space.gateway };
+  }
+
+  /** From the first subnet that has one left. */
+  #allocate(family: 4 | 6): Endpoint['ipv4'] {
+    const spaces = this.#spaces.get(family) ?? [];
+    for (const [index, { addresses, gateway }] of spaces.entries()) {
+      if (addresses.isFull && index < spaces.length - 1) continue;
+      return { address: addresses.allocate(), prefixLength: addresses.prefixLength, gateway };
+    }
+    return undefined;
   }
 }
 

@@ -35,7 +35,7 @@ export type NetworkRecord = {
   readonly enableIPv4: boolean;
   readonly enableIPv6: boolean;
   readonly internal: boolean;
-  /** At most one of each family that is enabled. */
+  /** Of the families that are enabled; a bridge has one of each, links on top of another one may have several. */
   readonly subnets: readonly {
     readonly subnet: string;
     /** Empty where there is none: ipvlan's layer 3, internal macvlan, isolated bridges. */

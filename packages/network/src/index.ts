@@ -5,5 +5,6 @@ export { RESOLVER_ADDRESS, resolverSocketSteps } from './dns/sockets.ts';
 export type * from './face.ts';
 export { NetworkInUse } from './network-in-use.ts';
 export { isLinkName } from './network-options.ts';
+export { sysctlFailure } from './port-errors.ts';
 export { parsePrefix, prefixContains } from './prefix.ts';
 export { openNetworkStack } from './stack.ts';

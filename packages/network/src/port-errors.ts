@@ -1,8 +1,11 @@
 import { type GantryError, systemError } from '@gantry/errors';
 import { describeErrno, probePort } from '@gantry/linux';
 import type { LaunchFailure, Step } from '@gantry/runtime';
+import { hostLinkName } from './bridge-endpoint.ts';
 import type { Endpoint } from './face.ts';
 import { PortTaken } from './ports.ts';
+
+const ENOENT = 2;
 
 /** Docker's error when a container's ports cannot be published. */
 export function externalConnectivityError(containerName: string, endpointId: string, cause: unknown): GantryError {
@@ -41,6 +44,8 @@ export function explainLaunchFailure(
       new Error(`failed to bind host port for ${host}:${port}:${target}: ${describeErrno(errno)}`),
     );
   }
+  const refused = sysctlFailure(endpoint, step, errno);
+  if (refused) return systemError(`failed to set up container networking: ${refused}`, { exitCode: 125 });
   if (step?.op !== 'netlink') return undefined;
   return systemError(
     `failed to set up container networking: failed to create endpoint ${containerName} on network ${endpoint.networkName}: ${describeErrno(errno)}`,
@@ -56,4 +61,11 @@ function refusedPort(step: Extract<Step, { op: 'hostSocket' }>): { readonly addr
       if (probePort(step.protocol, address, port) !== undefined) return { address, port };
   }
   return { address: addresses[0] ?? step.address, port: step.port };
+}
+
+/** Docker's words for a kernel setting of an endpoint that was refused; undefined when the step was another. */
+export function sysctlFailure({ sysctls, id }: Endpoint, step: Step | undefined, errno: number): string | undefined {
+  if (step?.op !== 'writeFile' || !sysctls?.length || !step.path.startsWith('/proc/sys/net/')) return undefined;
+  const why = errno === ENOENT ? 'is not a sysctl file' : `cannot be set to ${step.data}: ${describeErrno(errno)}`;
+  return `failed to add interface ${hostLinkName(id)} to sandbox: ${step.path} ${why}`;
 }

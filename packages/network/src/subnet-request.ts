@@ -110,7 +110,7 @@ export function chooseSubnets(
     if (taken.some(other => prefixesOverlap(other, prefix))) {
       throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
     }
-    if (families.indexOf(prefix.family) !== index) {
+    if (network.driver === 'bridge' && families.indexOf(prefix.family) !== index) {
       throw forbidden(`${network.driver} driver doesn't support multiple subnets`, {
         hint: 'give one subnet of each family, or make a second network',
       });

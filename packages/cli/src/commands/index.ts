@@ -104,11 +104,23 @@ export const entries: readonly Entry[] = [
     () => import('./container/inspect.ts'),
   ),
   entry('Display detailed information on one or more images', 'image inspect', () => import('./image/inspect.ts')),
+  entry('Connect a container to a network', 'network connect', () => import('./network/connect.ts')),
+  entry('Create a network', 'network create', () => import('./network/create.ts')),
+  entry('Disconnect a container from a network', 'network disconnect', () => import('./network/disconnect.ts')),
+  entry(
+    'Display detailed information on one or more networks',
+    'network inspect',
+    () => import('./network/inspect.ts'),
+  ),
+  entry('List networks', 'network ls, network list', () => import('./network/ls.ts')),
+  entry('Remove all unused networks', 'network prune', () => import('./network/prune.ts')),
+  entry('Remove one or more networks', 'network rm, network remove', () => import('./network/rm.ts')),
 ];
 
 /** The nouns that hold commands, and what they are for. */
 export const nouns: ReadonlyMap<string, string> = new Map([
   ['container', 'Manage containers'],
   ['image', 'Manage images'],
+  ['network', 'Manage networks'],
   ['system', 'Manage Gantry'],
 ]);

@@ -100,11 +100,28 @@ test('a file that is named must exist; the default one need not', () => {
   assert.throws(() => load(undefined, '--config-file', '/nonexistent/daemon.json'), /no such file or directory/);
 });
 
+test('the default bridge and the options of new networks are as the settings say', () => {
+  const flags = ['--ipv6', '--fixed-cidr-v6', 'fd00::/64', '--mtu', '1400', '--icc=false', '--ip-masq=false'];
+  assert.deepEqual(load('{"fixed-cidr":"10.1.0.0/25","ip":"127.0.0.1"}', ...flags).defaultBridge, {
+    ipv6: true,
+    mtu: 1400,
+    icc: false,
+    masquerade: false,
+    fixedCidr: '10.1.0.0/25',
+    fixedCidr6: 'fd00::/64',
+    hostBinding: '127.0.0.1',
+  });
+  const options = { bridge: { 'com.docker.network.driver.mtu': '1400' } };
+  assert.deepEqual(load(JSON.stringify({ 'default-network-opts': options })).defaultNetworkOptions, options);
+  const flag = 'bridge=com.docker.network.driver.mtu=1400';
+  assert.deepEqual(load('', '--default-network-opt', flag).defaultNetworkOptions, options);
+});
+
 test('a setting that cannot be honoured is refused by name, and accepted where it asks for what is anyway', () => {
   assert.throws(() => load('', '--userns-remap', 'default'), /the option userns-remap cannot be honoured yet/);
   assert.throws(
-    () => load('{"ipv6":true}'),
-    /the option ipv6 cannot be honoured yet with the value true \(only with false\)/,
+    () => load('{"experimental":true}'),
+    /the option experimental cannot be honoured yet with the value true \(only with false\)/,
   );
   assert.throws(() => load('{"exec-opts":["native.cgroupdriver=systemd"]}'), /exec-opts cannot be honoured yet/);
   assert.equal(load('{"ipv6":false,"mtu":1500}').debug, false);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
+import type { DefaultBridgeOptions } from '@gantry/network';
 import type { Given } from './command-line.ts';
 import { readConfigFile } from './config-file.ts';
 import { checkMirror } from './registry-mirror.ts';
@@ -22,6 +23,8 @@ export type DaemonConfig = {
   readonly logFormat: 'text' | 'json';
   readonly bridge: string;
   readonly bip: string | undefined;
+  readonly defaultBridge: DefaultBridgeOptions;
+  readonly defaultNetworkOptions: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly iptables: boolean;
   readonly ipForward: boolean;
   readonly ipForwardNoDrop: boolean;
@@ -118,6 +121,19 @@ function complete(configFile: string, values: ReadonlyMap<string, Value>): Daemo
     logFormat: oneOf('log-format', text('log-format', 'text'), ['text', 'json']),
     bridge: text('bridge', 'gantry0'),
     bip: get<string>('bip') || undefined,
+    defaultBridge: {
+      ipv6: on('ipv6', false),
+      mtu: atLeast('MTU', count('mtu', 0), 0),
+      icc: on('icc', true),
+      masquerade: on('ip-masq', true),
+      ...given('fixedCidr', get<string>('fixed-cidr')),
+      ...given('fixedCidr6', get<string>('fixed-cidr-v6')),
+      ...given('bip6', get<string>('bip6')),
+      ...given('defaultGateway', get<string>('default-gateway')),
+      ...given('defaultGateway6', get<string>('default-gateway-v6')),
+      ...given('hostBinding', get<string>('ip')),
+    },
+    defaultNetworkOptions: get('default-network-opt') ?? {},
     iptables: on('iptables', true),
     ipForward: on('ip-forward', true),
     ipForwardNoDrop: on('ip-forward-no-drop', false),
@@ -163,6 +179,11 @@ function complete(configFile: string, values: ReadonlyMap<string, Value>): Daemo
       key: text('tlskey', join(certificates, 'key.pem')),
     },
   };
+}
+
+/** A property for a text that is there and not empty. */
+function given<const K extends string>(key: K, value: string | undefined): { readonly [key in K]?: string } {
+  return value ? ({ [key]: value } as { readonly [key in K]: string }) : {};
 }
 
 function oneOf<const T extends string>(flag: string, value: string, choices: readonly T[]): T {

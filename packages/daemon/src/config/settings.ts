@@ -1,5 +1,5 @@
 /** How a value is written, as a flag and in the file. */
-export type ValueKind = 'text' | 'switch' | 'number' | 'bytes' | 'list' | 'map' | 'pools' | 'ulimits';
+export type ValueKind = 'text' | 'switch' | 'number' | 'bytes' | 'list' | 'map' | 'pools' | 'ulimits' | 'options';
 
 export type Setting = {
   /** The flag's name. */
@@ -38,7 +38,7 @@ export const settings: readonly Setting[] = [
     help: 'Authorization plugins to load',
   },
   { flag: 'bip', kind: 'text', help: 'IPv4 address for the default bridge' },
-  { flag: 'bip6', kind: 'text', only: notYet, help: 'IPv6 address for the default bridge' },
+  { flag: 'bip6', kind: 'text', help: 'IPv6 address for the default bridge' },
   { flag: 'bridge', short: 'b', kind: 'text', help: 'Name of the default bridge; "none" for none (default "gantry0")' },
   {
     flag: 'cdi-spec-dir',
@@ -81,13 +81,11 @@ export const settings: readonly Setting[] = [
   {
     flag: 'default-gateway',
     kind: 'text',
-    only: notYet,
     help: 'Default gateway IPv4 address for the default bridge network',
   },
   {
     flag: 'default-gateway-v6',
     kind: 'text',
-    only: notYet,
     help: 'Default gateway IPv6 address for the default bridge network',
   },
   {
@@ -98,8 +96,7 @@ export const settings: readonly Setting[] = [
   {
     flag: 'default-network-opt',
     key: 'default-network-opts',
-    kind: 'map',
-    only: notYet,
+    kind: 'options',
     help: 'Default network options',
   },
   { flag: 'default-runtime', kind: 'text', only: ['runc', 'gantry'], help: 'Default OCI runtime for containers' },
@@ -118,8 +115,8 @@ export const settings: readonly Setting[] = [
   { flag: 'exec-root', kind: 'text', help: 'Root directory for execution state files (default "/run/gantry")' },
   { flag: 'experimental', kind: 'switch', only: ['false'], help: 'Enable experimental features' },
   { flag: 'feature', key: 'features', kind: 'map', only: ['buildkit=true'], help: 'Enable feature in the daemon' },
-  { flag: 'fixed-cidr', kind: 'text', only: notYet, help: 'IPv4 subnet for the default bridge network' },
-  { flag: 'fixed-cidr-v6', kind: 'text', only: notYet, help: 'IPv6 subnet for the default bridge network' },
+  { flag: 'fixed-cidr', kind: 'text', help: 'IPv4 subnet for the default bridge network' },
+  { flag: 'fixed-cidr-v6', kind: 'text', help: 'IPv6 subnet for the default bridge network' },
   { flag: 'group', short: 'G', kind: 'text', help: 'Group for the unix socket (default "docker", where it exists)' },
   {
     flag: 'host',
@@ -163,7 +160,7 @@ export const settings: readonly Setting[] = [
   },
   { flag: 'ip6tables', kind: 'switch', help: 'Enable addition of IPv6 firewall rules (default true)' },
   { flag: 'iptables', kind: 'switch', help: 'Enable addition of firewall rules (default true)' },
-  { flag: 'ipv6', kind: 'switch', only: ['false'], help: 'Enable IPv6 networking for the default bridge network' },
+  { flag: 'ipv6', kind: 'switch', help: 'Enable IPv6 networking for the default bridge network' },
   { flag: 'label', key: 'labels', kind: 'list', help: 'Set key=value labels to the daemon' },
   { flag: 'live-restore', kind: 'switch', help: 'Containers outlive the daemon (default true)' },
   { flag: 'log-driver', kind: 'text', help: 'Default driver for container logs (default "json-file")' },
@@ -187,7 +184,6 @@ export const settings: readonly Setting[] = [
   {
     flag: 'mtu',
     kind: 'number',
-    only: ['0', '1500'],
     help: 'Set the MTU for the default "bridge" network (default 1500)',
   },
   {

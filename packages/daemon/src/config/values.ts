@@ -9,7 +9,8 @@ export type Value =
   | readonly string[]
   | Readonly<Record<string, string>>
   | readonly AddressPool[]
-  | readonly Ulimit[];
+  | readonly Ulimit[]
+  | Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** A problem with the command line or daemon.json, for a person. */
 export class ConfigError extends Error {}
@@ -37,6 +38,8 @@ export function fromFlags(setting: Setting, texts: readonly string[]): Value {
       return texts.map(text => pool(setting, Object.fromEntries(text.split(',').map(part => pair(setting, part)))));
     case 'ulimits':
       return texts.map(text => ulimit(setting, text));
+    case 'options':
+      return optionsByDriver(setting, texts);
   }
 }
 
@@ -83,6 +86,14 @@ export function fromFile(setting: Setting, value: unknown): Value {
         if (typeof Soft !== 'number' || typeof Hard !== 'number') throw wrong();
         return { Name: name, Soft, Hard };
       });
+    case 'options':
+      if (!isObject(value)) throw wrong();
+      return Object.fromEntries(
+        Object.entries(value).map(([driver, options]) => {
+          if (!isObject(options)) throw wrong();
+          return [driver, Object.fromEntries(Object.entries(options).map(([key, item]) => [key, String(item)]))];
+        }),
+      );
   }
 }
 
@@ -122,6 +133,17 @@ function pool(setting: Setting, { base, size }: Record<string, unknown>): Addres
     throw invalid(setting, JSON.stringify({ base, size }), 'must have a base and a size');
   }
   return { base, size: bits };
+}
+
+/** `bridge=com.docker.network.driver.mtu=1400`, by driver. */
+function optionsByDriver(setting: Setting, texts: readonly string[]): Record<string, Record<string, string>> {
+  const all: Record<string, Record<string, string>> = {};
+  for (const text of texts) {
+    const [driver, option] = pair(setting, text);
+    const [key, value] = pair(setting, option);
+    all[driver] = { ...all[driver], [key]: value };
+  }
+  return all;
 }
 
 function ulimit(setting: Setting, text: string): Ulimit {

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { conflict, forbidden, GantryError, invalidParameter, messageOf, systemError } from '@gantry/errors';
 import { netlink } from '@gantry/linux';
-import { type Endpoint, type NetworkRecord, resolverSocketSteps } from '@gantry/network';
-import type { Step } from '@gantry/runtime';
+import { type Endpoint, type NetworkRecord, resolverSocketSteps, sysctlFailure } from '@gantry/network';
+import type { Step, StepFailure } from '@gantry/runtime';
 import type { EngineContext } from '../context.ts';
 import type { EndpointSettings } from '../documents/index.ts';
 import { internalResolvConfText } from '../spec/index.ts';
@@ -61,10 +61,12 @@ export function disconnectNetwork(context: EngineContext, container: Container, 
       if (key === undefined) {
         throw forbidden(`container ${document.id} is not connected to network ${network.name}`);
       }
+      // While the priority of the one that goes is known.
+      const before = gatewayEndpoints(context, container, container.run?.facts.endpoints ?? []);
       const { [key]: _, ...others } = document.networks;
       document.networks = others;
       delete facts.networkIds[key];
-      if (container.run) await unplug(context, container, container.run, network);
+      if (container.run) await unplug(context, container, container.run, network, before);
       await context.storage.updateDocument(container);
       container.summary = undefined;
       context.networkEvent('disconnect', { id: network.id, name: network.name, type: network.driver }, container.id);
@@ -136,13 +138,20 @@ async function plugIn(
     facts.endpoints = facts.endpoints.filter(one => one !== endpoint);
     await networks.unplug(endpoint, enter(shim.pid)).catch(() => {});
     await networks.detach(endpoint);
-    throw error instanceof GantryError
-      ? error
-      : systemError(`connecting container ${container.name} to network ${network.name}: ${messageOf(error)}`, {
-          cause: error,
-        });
+    throw explained(container, network, endpoint, error);
   }
   await context.storage.saveFacts(container);
+}
+
+/** The network's own words for a failure at one of its steps. */
+function explained(container: Container, network: NetworkRecord, endpoint: Endpoint, error: unknown): GantryError {
+  const failure = error instanceof GantryError ? (error.cause as Partial<StepFailure> | undefined) : undefined;
+  const refused = failure?.step && sysctlFailure(endpoint, failure.step, failure.errno ?? 0);
+  if (refused) return systemError(refused, { cause: error });
+  if (error instanceof GantryError && failure?.step?.op !== 'netlink') return error;
+  return systemError(`connecting container ${container.name} to network ${network.name}: ${messageOf(error)}`, {
+    cause: error,
+  });
 }
 
 /** From its first user-defined network on, a container asks our resolver. */
@@ -156,12 +165,17 @@ async function resolve(context: EngineContext, container: Container, run: Run): 
   await startResolver(context, container, run);
 }
 
-async function unplug(context: EngineContext, container: Container, run: Run, network: NetworkRecord): Promise<void> {
+async function unplug(
+  context: EngineContext,
+  container: Container,
+  run: Run,
+  network: NetworkRecord,
+  before: ReturnType<typeof gatewayEndpoints>,
+): Promise<void> {
   const { networks } = context.options;
   const { facts, shim } = run;
   const endpoint = facts.endpoints.find(({ networkId }) => networkId === network.id);
   if (!endpoint) return;
-  const before = gatewayEndpoints(context, container, facts.endpoints);
   context.names.leave(endpoint);
   facts.endpoints = facts.endpoints.filter(one => one !== endpoint);
   await networks.unplug(endpoint, enter(shim.pid));

@@ -14,8 +14,8 @@ import { isUserDefinedNetwork } from '../validate/modes.ts';
 const SYSCTLS = 'com.docker.network.endpoint.sysctls';
 const IFNAME = 'com.docker.network.endpoint.ifname';
 const ENDPOINT_OPTIONS: ReadonlySet<string> = new Set([SYSCTLS, IFNAME]);
-/** A setting of an interface, with IFNAME in the place of its name. */
-const INTERFACE_SYSCTL = /^net\.(ipv4|ipv6|mpls)\.[^.=]+\.IFNAME\.[^=]+=.*$/;
+/** A setting of an interface, with IFNAME in the place of its name; the official client makes it lower case. */
+const INTERFACE_SYSCTL = /^net\.(ipv4|ipv6|mpls)\.[^.=]+\.IFNAME\.[^=]+=.*$/i;
 
 /** Checks what is asked for on a network. @throws invalidParameter in dockerd's words, after `prefix` */
 export function checkEndpointSettings(
@@ -93,7 +93,7 @@ function sysctlProblems(settings = ''): string[] {
 
 /** The kernel settings that are asked for an interface, with its name in them. */
 export function interfaceSysctls({ DriverOpts }: Partial<EndpointSettings>, interfaceName: string): string[] {
-  return listed(DriverOpts?.[SYSCTLS] ?? '').map(setting => setting.replace('.IFNAME.', `.${interfaceName}.`));
+  return listed(DriverOpts?.[SYSCTLS] ?? '').map(setting => setting.replace(/\.IFNAME\./i, `.${interfaceName}.`));
 }
 
 /** Settings are parted by commas, and may have some in their values. */

@@ -7,7 +7,7 @@ const RTM = { newRoute: 24, deleteRoute: 25, getRoute: 26 } as const;
 const RTA = { destination: 1, outLink: 4, gateway: 5, preferredSource: 7, table: 15 } as const;
 const TABLE_MAIN = 254;
 const PROTOCOL_BOOT = 3;
-const SCOPE = { universe: 0, link: 253 } as const;
+const SCOPE = { universe: 0, link: 253, any: 255 } as const;
 const TYPE_UNICAST = 1;
 
 /** A route; without `destination` the default one. */
@@ -62,7 +62,9 @@ function routeMessage(type: number, flags: number, route: Route): Message {
   header.writeUInt8(destination?.prefixLength ?? 0, 1);
   header.writeUInt8(TABLE_MAIN, 4);
   header.writeUInt8(PROTOCOL_BOOT, 5);
-  header.writeUInt8(gateway === undefined ? SCOPE.link : SCOPE.universe, 6);
+  // A route is deleted whatever its scope: with the link's alone, one through a gateway would not be found.
+  const scope = gateway === undefined ? SCOPE.link : SCOPE.universe;
+  header.writeUInt8(type === RTM.deleteRoute ? SCOPE.any : scope, 6);
   header.writeUInt8(TYPE_UNICAST, 7);
   const attributes: Attribute[] = [];
   if (destination) attributes.push(bytes(RTA.destination, ipBytes(destination.address)));

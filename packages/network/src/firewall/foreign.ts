@@ -1,6 +1,9 @@
 import { netlink, nftables as nft, SystemCallError } from '@gantry/linux';
 import { bridgeOf, isOfGantry } from './rules.ts';
 
+/** Families whose chains decide on what we forward. */
+const FAMILIES = [nft.Family.ipv4, nft.Family.ipv6, nft.Family.inet] as const;
+
 /**
  * Packets pass the forward chains of every table, and one that drops ends them, whatever ours say. Where a foreign chain
  * may drop, we put rules of our own that let our bridges pass; ours then decide. They carry a comment by which they
@@ -17,7 +20,7 @@ type Place = { readonly table: nft.Table; readonly chain: string };
 /** The messages that add what is missing of our rules in foreign chains, and delete what is there twice. */
 export function foreignMessages(bridges: readonly string[]): netlink.Message[] {
   using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.netfilter);
-  const places = [nft.Family.ipv4, nft.Family.inet].flatMap(family =>
+  const places = FAMILIES.flatMap(family =>
     placesIn(
       family,
       socket
@@ -60,7 +63,7 @@ export function abandonedMessages(readLinks: () => ReadonlySet<string>): netlink
     if (name === undefined || !isOfGantry(name)) continue;
     found.push({ bridge: bridgeOf(name), removal: nft.deleteTable({ family: nft.Family.inet, name }) });
   }
-  for (const family of [nft.Family.ipv4, nft.Family.inet]) {
+  for (const family of FAMILIES) {
     for (const chain of socket.request([nft.getChains(family)]).map(nft.parseChain)) {
       if (!chain || isOfGantry(chain.table)) continue;
       if (chain.name !== DOCKER_USER && chain.base?.hook !== nft.Hook.forward) continue;
@@ -80,7 +83,7 @@ export function abandonedMessages(readLinks: () => ReadonlySet<string>): netlink
 /** The messages that remove our rules for one bridge from foreign chains. */
 export function disownMessages(bridge: string): netlink.Message[] {
   using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.netfilter);
-  return [nft.Family.ipv4, nft.Family.inet].flatMap(family =>
+  return FAMILIES.flatMap(family =>
     socket
       .request([nft.getChains(family)])
       .map(nft.parseChain)

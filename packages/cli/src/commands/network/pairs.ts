@@ -1,0 +1,14 @@
+/** `key=value` texts as a map; a key alone has an empty value. */
+export function pairs(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map(text => {
+      const equals = text.indexOf('=');
+      return equals < 0 ? [text, ''] : [text.slice(0, equals), text.slice(equals + 1)];
+    }),
+  );
+}
+
+/** Values of a flag that may be given several times, and with several values parted by commas. */
+export function commaSeparated(texts: readonly string[]): string[] {
+  return texts.flatMap(text => text.split(',')).filter(text => text !== '');
+}
