@@ -101,15 +101,12 @@ test('a file that is named must exist; the default one need not', () => {
 });
 
 test('the default bridge and the options of new networks are as the settings say', () => {
-  const flags = ['--ipv6', '--fixed-cidr-v6', 'fd00::/64', '--mtu', '1400', '--icc=false', '--ip-masq=false'];
-  assert.deepEqual(load('{"fixed-cidr":"10.1.0.0/25","ip":"127.0.0.1"}', ...flags).defaultBridge, {
+  const flags = ['--ipv6', '--fixed-cidr-v6', 'fd00::/64', '--mtu', '1400'];
+  assert.deepEqual(load('{"fixed-cidr":"10.1.0.0/25"}', ...flags).defaultBridge, {
     ipv6: true,
     mtu: 1400,
-    icc: false,
-    masquerade: false,
     fixedCidr: '10.1.0.0/25',
     fixedCidr6: 'fd00::/64',
-    hostBinding: '127.0.0.1',
   });
   const options = { bridge: { 'com.docker.network.driver.mtu': '1400' } };
   assert.deepEqual(load(JSON.stringify({ 'default-network-opts': options })).defaultNetworkOptions, options);

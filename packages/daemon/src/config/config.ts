@@ -23,7 +23,7 @@ export type DaemonConfig = {
   readonly logFormat: 'text' | 'json';
   readonly bridge: string;
   readonly bip: string | undefined;
-  readonly defaultBridge: DefaultBridgeOptions;
+  readonly defaultBridge: Omit<DefaultBridgeOptions, 'icc' | 'masquerade' | 'hostBinding'>;
   readonly defaultNetworkOptions: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly iptables: boolean;
   readonly ipForward: boolean;
@@ -124,14 +124,11 @@ function complete(configFile: string, values: ReadonlyMap<string, Value>): Daemo
     defaultBridge: {
       ipv6: on('ipv6', false),
       mtu: atLeast('MTU', count('mtu', 0), 0),
-      icc: on('icc', true),
-      masquerade: on('ip-masq', true),
       ...given('fixedCidr', get<string>('fixed-cidr')),
       ...given('fixedCidr6', get<string>('fixed-cidr-v6')),
       ...given('bip6', get<string>('bip6')),
       ...given('defaultGateway', get<string>('default-gateway')),
       ...given('defaultGateway6', get<string>('default-gateway-v6')),
-      ...given('hostBinding', get<string>('ip')),
     },
     defaultNetworkOptions: get('default-network-opt') ?? {},
     iptables: on('iptables', true),
