@@ -17,6 +17,7 @@ import { ownPortRows, portRows } from './rows/ports.ts';
 import { runRows } from './rows/run.ts';
 import { streamRows } from './rows/streams.ts';
 import { transferOwnRows, transferRows } from './rows/transfer.ts';
+import { volumeRows } from './rows/volumes.ts';
 import { docker, quantile, type Target } from './target.ts';
 
 const { values } = parseArgs({
@@ -33,7 +34,15 @@ type Figure = {
   readonly load: number;
 };
 
-const all: readonly Row[] = [...memoryRows, ...runRows, ...apiRows, ...streamRows, ...transferRows, ...portRows];
+const all: readonly Row[] = [
+  ...memoryRows,
+  ...runRows,
+  ...apiRows,
+  ...streamRows,
+  ...transferRows,
+  ...portRows,
+  ...volumeRows,
+];
 const allAlone = [...ownRows, ...transferOwnRows, ...ownPortRows];
 const wanted = values.rows?.split(',');
 const rows = all.filter(row => !wanted || wanted.includes(row.id));

@@ -73,7 +73,11 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
       publishedPortsObeyInput: config.publishedPortsObeyInput,
       defaultAddressPools: config.defaultAddressPools,
     }).then(stack => opened.use(stack)),
-    openVolumeStore({ root: join(dataRoot, 'volumes'), store }),
+    openVolumeStore({
+      root: join(dataRoot, 'volumes'),
+      store,
+      run: (steps, slots) => launcher.run(steps, slots),
+    }),
     prepareAppArmor(warn),
   ]);
   await seedImages(images, seedDirectory, warn);

@@ -6,6 +6,7 @@ import { autoRemove, type RunEnd, recordExit, watchRun } from './containers/exit
 import { resumePublish } from './containers/publish.ts';
 import { startLocked } from './containers/start.ts';
 import { toTrash } from './containers/trash.ts';
+import { releaseVolumes } from './containers/volume-use.ts';
 import type { EngineContext } from './context.ts';
 import type { ExecRecord } from './exec/registry.ts';
 import { watchExec } from './exec/start.ts';
@@ -31,6 +32,14 @@ export async function adoptContainers(context: EngineContext): Promise<void> {
       }
     }
   }
+  const users = new Map<string, Set<string>>();
+  for (const { id, document } of running) {
+    for (const { type, name } of document.mounts) {
+      if (type === 'volume' && name !== undefined) users.set(name, (users.get(name) ?? new Set()).add(id));
+    }
+  }
+  // Before any exit is recorded, which ends the use of its volumes.
+  await options.volumes.adopt(users);
   await Promise.all(
     running.map(container =>
       adopt(context, container).catch((error: unknown) => context.log(`take over ${container.id}`, error)),
@@ -81,6 +90,7 @@ async function adopt(context: EngineContext, container: Container): Promise<void
       context.names.leave(endpoint);
       await context.options.networks.detach(endpoint);
     }
+    await releaseVolumes(context, container);
     await cgroup.removeCgroup(context.options.cgroup, run.cgroupPath);
     await context.storage.saveFacts(container);
     return;

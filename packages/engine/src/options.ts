@@ -1,4 +1,4 @@
-import type { ImageStore, RootMount } from '@gantry/images';
+import type { ImageRoot, ImageStore, RootMount } from '@gantry/images';
 import type { NetworkStack } from '@gantry/network';
 import type { Adopted, Launcher } from '@gantry/runtime';
 import type { StateStore } from '@gantry/store';
@@ -51,7 +51,7 @@ export type EngineOptions = {
   /** Reads the run directory of a container after a restart; default: adoptShim of the runtime. */
   readonly adoptShim?: (id: string, runDir: string) => Promise<Adopted>;
   /** Mounts a root detached and returns its descriptor; default: mountRootBeside of linux. */
-  readonly mountRoot?: (root: RootMount) => number | Promise<number>;
+  readonly mountRoot?: (root: RootMount | ImageRoot) => number | Promise<number>;
   /** Told about what went wrong where no caller waits (cleanups, adoption). */
   readonly log?: (message: string, error?: unknown) => void;
 };

@@ -9,7 +9,13 @@ export function volumesWithEvents(context: EngineContext): VolumeStore {
     get: name => volumes.get(name),
     remove: name => volumes.remove(name),
     sizes: names => volumes.sizes(names),
+    acquire: (name, user) => volumes.acquire(name, user),
+    release: (name, user) => volumes.release(name, user),
+    adopt: users => volumes.adopt(users),
+    usersOf: name => volumes.usersOf(name),
     copyUp: (name, root, path) => volumes.copyUp(name, root, path),
+    withFiles: (name, work) => volumes.withFiles(name, work),
+    replace: (name, fill) => volumes.replace(name, fill),
     create: async options => {
       const existed = options.name !== undefined && has(volumes, options.name);
       const volume = await volumes.create(options);

@@ -23,6 +23,12 @@ export type RootMount =
     }
   | { readonly kind: 'directory'; readonly path: string };
 
+/** How the files of an image alone are put together, to read only. */
+export type ImageRoot =
+  /** Top layer first; at least two. */
+  | { readonly kind: 'layers'; readonly lower: readonly string[] }
+  | { readonly kind: 'directory'; readonly path: string };
+
 /** The config document of an image (OCI image configuration), as stored. */
 export type ImageConfigDocument = {
   readonly architecture: string;
@@ -201,6 +207,8 @@ export interface ImageStore extends AsyncDisposable {
   /** Makes the writable layer of a container on top of an image. */
   createContainerLayer(containerId: string, imageId: string, options: ContainerLayerOptions): Promise<void>;
   containerRoot(containerId: string): RootMount;
+  /** The files of an image alone, to read only. */
+  imageRoot(imageId: string): ImageRoot;
   /** The root without its writable layer's durability promise; empty for drivers that need none. GraphDriver.Data of inspect. */
   graphDriverData(containerId: string): Record<string, string>;
   /** Renames the layer to the trash at once; its bytes go afterwards. */

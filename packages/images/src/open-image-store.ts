@@ -120,6 +120,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       );
     },
     containerRoot: containerId => driver.containerRoot(containerId),
+    imageRoot: imageId => driver.layersRoot(lowerOf(imageId)),
     graphDriverData: containerId => ({ ID: containerId, ...driver.containerData(containerId) }),
     imageGraphDriverData: imageId => driver.layersData(lowerOf(imageId)),
     layers: imageId =>

@@ -50,6 +50,7 @@ const symlinkatFn = libc('int symlinkat(const void *target, int dir, const void 
 const readlinkatFn = libc('long readlinkat(int dir, const void *name, void *target, size_t size)');
 const unlinkatFn = libc('int unlinkat(int dir, const void *name, int flags)');
 const renameatFn = libc('int renameat(int fromDir, const void *from, int toDir, const void *to)');
+const renameat2Fn = libc('int renameat2(int fromDir, const void *from, int toDir, const void *to, uint32_t flags)');
 const fchownatFn = libc('int fchownat(int dir, const void *name, uint32_t uid, uint32_t gid, int flags)');
 const fchmodFn = libc('int fchmod(int fd, uint32_t mode)');
 const fchmodatFn = libc('int fchmodat(int dir, const void *name, uint32_t mode, int flags)');
@@ -203,6 +204,22 @@ export function renameAt(fromDir: number, from: ByteString, toDir: number, to: B
   must(renameatFn(fromDir, first(from, 'renameat'), toDir, second(to, 'renameat')), 'renameat', from);
 }
 
+const RENAME_EXCHANGE = 2;
+
+/**
+ * Lets two paths change their places, at once; false when one of them does not exist.
+ * @throws SystemCallError EINVAL on a file system that cannot
+ * @see rename(2)
+ */
+export function tryExchange(one: ByteString, other: ByteString): boolean {
+  const result = attempt(
+    renameat2Fn(AT_FDCWD, first(one, 'renameat2'), AT_FDCWD, second(other, 'renameat2'), RENAME_EXCHANGE),
+  );
+  if (result === -constants.errno.ENOENT) return false;
+  if (result < 0) throw new SystemCallError('renameat2', -result, displayName(one));
+  return true;
+}
+
 /** Changes the owner of `name` itself, or of `dir` when the name is empty. @throws SystemCallError */
 export function changeOwnerAt(dir: number, name: ByteString, uid: number, gid: number): void {
   const flags = AT_SYMLINK_NOFOLLOW | (name === '' ? AT_EMPTY_PATH : 0);
@@ -303,9 +320,12 @@ export function trySetAttributeAt(dir: number, name: ByteString, attribute: Byte
   return attempt(lsetxattrFn(path, second(attribute, 'lsetxattr'), value, value.byteLength, 0));
 }
 
+/** The kernel's longest list of names. */
+const attributeNames = Buffer.allocUnsafeSlow(65536);
+
 /** The extended attributes of the file `name` in `dir`, sorted by name. @throws SystemCallError */
 export function attributesAt(dir: number, name: ByteString): (readonly [ByteString, Buffer])[] {
-  const names = Buffer.allocUnsafe(65536);
+  const names = attributeNames;
   const path = first(pathAt(dir, name), 'llistxattr');
   const length = attempt(llistxattrFn(path, names, names.length));
   if (length === -constants.errno.EOPNOTSUPP || length === 0) return [];

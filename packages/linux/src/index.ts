@@ -33,6 +33,7 @@ export {
   attachMountOver,
   changeDetached,
   cloneMount,
+  detachedBelow,
   mount,
   mountDetached,
   mountRoot,

@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { check, libc, libcAsync, SystemCallError } from './ffi.ts';
+import { openInRoot } from './in-root.ts';
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -60,7 +61,9 @@ export type RootMountSource =
       readonly work: string;
       readonly volatile: boolean;
     }
-  | { readonly kind: 'directory'; readonly path: string };
+  | { readonly kind: 'directory'; readonly path: string }
+  /** Layers to read only, top layer first; at least two. */
+  | { readonly kind: 'layers'; readonly lower: readonly string[] };
 
 /** mount(2). */
 export function mount(source: string, target: string, type: string, flags: number, data = ''): void {
@@ -107,6 +110,30 @@ export function changeDetached(root: number, change: (root: number) => void): nu
       mount('', place, '', MS_PRIVATE | MS_REC);
       change(root);
       return cloneMount(place, { recursive: true });
+    } finally {
+      umount(place, MNT_DETACH);
+    }
+  } finally {
+    rmdirSync(place);
+  }
+}
+
+/**
+ * A detached mount of what is at `path` below a detached root, links resolved inside it; a directory or a file.
+ * @throws SystemCallError ENOENT
+ */
+export function detachedBelow(root: number, path: string): number {
+  const place = mkdtempSync(join(tmpdir(), 'gantry-mount-'));
+  try {
+    attachMount(root, place);
+    try {
+      mount('', place, '', MS_PRIVATE | MS_REC);
+      const found = openInRoot(root, path, O_PATH);
+      try {
+        return cloneMount('', { recursive: false, at: found });
+      } finally {
+        closeSync(found);
+      }
     } finally {
       umount(place, MNT_DETACH);
     }
@@ -162,7 +189,7 @@ function setOptions(fs: number, options: readonly (readonly [key: string, value?
  * {@link mountRoot} with its long part, in which overlayfs tries out the upper layer's file system, beside the event loop.
  */
 export async function mountRootBeside(root: RootMountSource): Promise<number> {
-  if (root.kind === 'overlay' && appendsLowerLayers === true) {
+  if (root.kind !== 'directory' && appendsLowerLayers === true) {
     forgetVolatile(root);
     using overlay = overlayOptions(root);
     const fs = check(fsopen(FSOPEN, 'overlay', CLOSE_EXEC), 'fsopen', 'overlay');
@@ -211,7 +238,7 @@ export function mountRoot(root: RootMountSource): number {
 /** Whether overlayfs knows the option `lowerdir+` (kernel 6.5); undefined until it was tried. */
 let appendsLowerLayers: boolean | undefined;
 
-type Overlay = Extract<RootMountSource, { kind: 'overlay' }>;
+type Overlay = Exclude<RootMountSource, { kind: 'directory' }>;
 
 /** Whether this kernel indexes overlays unless told otherwise; undefined until it was asked. */
 let indexesByDefault: boolean | undefined;
@@ -232,7 +259,9 @@ function turnsIndexOff(): boolean {
 }
 
 /** What a crash left behind a volatile mount is an upper layer that the kernel refuses until this mark is removed. */
-function forgetVolatile({ volatile, work }: Overlay): void {
+function forgetVolatile(root: Overlay): void {
+  if (root.kind === 'layers') return;
+  const { volatile, work } = root;
   if (volatile) rmSync(join(work, 'work', 'incompat'), { recursive: true, force: true });
 }
 
@@ -256,6 +285,7 @@ function overlayOptions(root: Overlay): { readonly options: [string, string?][] 
   try {
     const options: [string, string?][] = [['source', 'overlay']];
     for (const lower of root.lower) options.push(['lowerdir+', fit(lower)]);
+    if (root.kind === 'layers') return { options, [Symbol.dispose]: close };
     options.push(['upperdir', fit(root.upper)], ['workdir', fit(root.work)]);
     if (root.volatile) options.push(['volatile']);
     if (turnsIndexOff()) options.push(['index', 'off']);
@@ -277,14 +307,17 @@ function mountOverlayByDescriptors(root: Overlay): number {
     opened.push(fd);
     return `/proc/self/fd/${fd}`;
   };
+  const writable = ({ upper, work, volatile }: Extract<Overlay, { kind: 'overlay' }>): string[] => [
+    `upperdir=${byDescriptor(upper)}`,
+    `workdir=${byDescriptor(work)}`,
+    ...(volatile ? ['volatile'] : []),
+    ...(turnsIndexOff() ? ['index=off'] : []),
+  ];
   const place = mkdtempSync(join(tmpdir(), 'gantry-mount-'));
   try {
     const data = [
       `lowerdir=${root.lower.map(byDescriptor).join(':')}`,
-      `upperdir=${byDescriptor(root.upper)}`,
-      `workdir=${byDescriptor(root.work)}`,
-      ...(root.volatile ? ['volatile'] : []),
-      ...(turnsIndexOff() ? ['index=off'] : []),
+      ...(root.kind === 'layers' ? [] : writable(root)),
     ].join(',');
     if (data.length > 4095) throw new SystemCallError('mount', E2BIG, `overlay of ${root.lower.length} layers`);
     mount('overlay', place, 'overlay', 0, data);

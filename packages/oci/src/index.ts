@@ -43,3 +43,4 @@ export {
   withTag,
 } from './reference.ts';
 export type * from './runtime-spec.ts';
+export { parseSize } from './size.ts';

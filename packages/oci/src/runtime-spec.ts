@@ -50,6 +50,8 @@ export type MountSpec = {
   sourceSlot?: number;
   /** What the source is, when it cannot be looked at by its path. Not part of OCI. */
   sourceKind?: 'directory' | 'file';
+  /** The slot holds a detached mount, which is attached itself and not a copy of it. Not part of OCI. */
+  sourceIsMount?: boolean;
 };
 
 export type NamespaceType = 'pid' | 'network' | 'mount' | 'ipc' | 'uts' | 'user' | 'cgroup' | 'time';

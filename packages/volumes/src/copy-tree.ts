@@ -1,32 +1,78 @@
 import { readdirSync } from 'node:fs';
+import { constants } from 'node:os';
 import { file, SystemCallError } from '@gantry/linux';
 
 // The descriptors are opened by system calls, not by Node, so they are closed the same way.
 const { closeDescriptor } = file;
+const { ENOTSUP, EEXIST } = constants.errno;
 
-const BUFFER_BYTES = 1 << 20;
+const BUFFER_BYTES = 256 * 1024;
 const PERMISSIONS = 0o7777;
+const BLOCK_BYTES = 512;
+/** A file has its name when it is complete, where others may see it meanwhile. */
+const PARTIAL = '.gantry-partial-';
+
+/** One copy: from a directory's descriptor into a directory by its path. */
+export type CopyTask = {
+  readonly source: number;
+  readonly target: string;
+  /** Others see the target: what is there stays, files appear whole. Else it is empty, and nobody's yet. */
+  readonly inPlace: boolean;
+  /** What the target's own directory gets instead of the source's. */
+  readonly top: {
+    readonly uid?: number | undefined;
+    readonly gid?: number | undefined;
+    readonly mode?: number | undefined;
+  };
+};
 
 type Copy = {
   /** The directory that is filled; hard links are made from here. */
   readonly top: number;
+  readonly inPlace: boolean;
   /** Where a file with several names was copied to, by its inode. */
   readonly linked: Map<bigint, file.ByteString>;
-  readonly buffer: Buffer;
 };
 
-/** Copies the content of a directory and its own attributes into an empty directory. @throws SystemCallError */
-export function copyTree(source: number, targetPath: string): void {
-  const top = file.openAt(file.AT_FDCWD, file.byteString(targetPath), file.O_RDONLY | file.O_DIRECTORY);
+const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+
+/** Copies the content of a directory and its own attributes. @throws SystemCallError */
+export function copyTree({ source, target, inPlace, top: wanted }: CopyTask): void {
+  const top = file.openAt(file.AT_FDCWD, file.byteString(target), file.O_RDONLY | file.O_DIRECTORY);
   try {
-    copyEntries(source, top, '', { top, linked: new Map(), buffer: Buffer.allocUnsafe(BUFFER_BYTES) });
-    copyDirectoryAttributes(source, top);
+    copyEntries(source, top, '', { top, inPlace, linked: new Map() });
+    copyDirectoryAttributes(source, top, wanted);
   } finally {
     closeDescriptor(top);
   }
 }
 
+const FEW_ENTRIES = 24;
+const FEW_BYTES = 128 * 1024;
+
+/** Whether a directory holds only a few files, none of them below another directory that is not empty. */
+export function isSmallTree(directory: number): boolean {
+  const names = readdirSync(`/proc/self/fd/${directory}`, { encoding: 'latin1' });
+  if (names.length > FEW_ENTRIES) return false;
+  let bytes = 0;
+  for (const name of names) {
+    const status = file.statusAt(directory, name);
+    if (!status) continue;
+    bytes += status.sizeBytes;
+    if (bytes > FEW_BYTES) return false;
+    if ((status.mode & file.S_IFMT) !== file.S_IFDIR) continue;
+    const below = file.openAt(directory, name, file.O_RDONLY | file.O_DIRECTORY | file.O_NOFOLLOW);
+    try {
+      if (file.directoryNames(below).length > 0) return false;
+    } finally {
+      closeDescriptor(below);
+    }
+  }
+  return true;
+}
+
 function copyEntries(source: number, target: number, prefix: file.ByteString, copy: Copy): void {
+  if (copy.inPlace) removePartial(target);
   for (const name of readdirSync(`/proc/self/fd/${source}`, { encoding: 'latin1' })) {
     copyEntry(source, target, name, prefix + name, copy);
   }
@@ -36,6 +82,7 @@ function copyEntry(source: number, target: number, name: file.ByteString, path: 
   const status = file.statusAt(source, name);
   if (!status) return;
   const type = status.mode & file.S_IFMT;
+  if (copy.inPlace && type !== file.S_IFDIR && file.statusAt(target, name)) return;
   if (type !== file.S_IFDIR && status.links > 1) {
     const first = copy.linked.get(status.inode);
     if (first !== undefined) {
@@ -49,7 +96,7 @@ function copyEntry(source: number, target: number, name: file.ByteString, path: 
       copyDirectory(source, target, name, path, copy);
       return;
     case file.S_IFREG:
-      copyFile(source, target, name, path, status, copy);
+      copyFile(source, target, name, path, status, copy.inPlace);
       return;
     case file.S_IFLNK:
       must(file.trySymlinkAt(file.readLinkAt(source, name), target, name), 'symlinkat', path);
@@ -65,12 +112,13 @@ function copyEntry(source: number, target: number, name: file.ByteString, path: 
     default:
       return; // a socket means nothing without the process that listens on it
   }
-  copyAttributes(source, target, name);
+  copyAttributes(source, target, name, name);
   file.setTimesAt(target, name, status.access, status.modification);
 }
 
 function copyDirectory(source: number, target: number, name: string, path: string, copy: Copy): void {
-  must(file.tryMakeDirectoryAt(target, name, 0o700), 'mkdirat', path);
+  const made = file.tryMakeDirectoryAt(target, name, 0o700);
+  if (!copy.inPlace || made !== -EEXIST) must(made, 'mkdirat', path);
   const flags = file.O_RDONLY | file.O_DIRECTORY | file.O_NOFOLLOW;
   const from = file.openAt(source, name, flags);
   try {
@@ -92,49 +140,65 @@ function copyFile(
   name: string,
   path: string,
   status: file.FileStatus,
-  { buffer }: Copy,
+  inPlace: boolean,
 ): void {
   const from = file.openAt(source, name, file.O_RDONLY | file.O_NOFOLLOW | file.O_NONBLOCK);
+  const made = inPlace ? `${PARTIAL}${name.slice(0, 200)}` : name;
   try {
-    const to = file.openAt(target, name, file.O_WRONLY | file.O_CREAT | file.O_EXCL | file.O_NOFOLLOW, 0o600);
+    const to = file.openAt(target, made, file.O_WRONLY | file.O_CREAT | file.O_EXCL | file.O_NOFOLLOW, 0o600);
     try {
-      for (let offset = 0; ; ) {
-        const count = file.readAt(from, buffer, offset);
-        if (count === 0) break;
-        file.writeAll(to, buffer.subarray(0, count));
-        offset += count;
-      }
+      copyBytes(from, to, status);
       file.changeOwnerAt(to, '', status.uid, status.gid);
       file.changeMode(to, status.mode & PERMISSIONS);
       // After the owner, since a change of owner drops file capabilities.
-      copyAttributes(source, target, name);
+      copyAttributes(source, target, name, made);
       file.setTimesAt(to, '', status.access, status.modification);
-    } catch (error) {
-      throw new Error(`${file.displayName(path)}: ${error instanceof Error ? error.message : error}`, { cause: error });
     } finally {
       closeDescriptor(to);
     }
+    if (inPlace) file.renameAt(target, made, target, name);
+  } catch (error) {
+    throw new Error(`${file.displayName(path)}: ${error instanceof Error ? error.message : error}`, { cause: error });
   } finally {
     closeDescriptor(from);
   }
 }
 
+/** A small file without holes takes two calls; what is larger is left to the kernel where it can. */
+function copyBytes(from: number, to: number, { sizeBytes, blocks }: file.FileStatus): void {
+  if (sizeBytes > BUFFER_BYTES || blocks * BLOCK_BYTES < sizeBytes) {
+    file.copyContents(from, to);
+    return;
+  }
+  for (let offset = 0; offset < sizeBytes; ) {
+    const count = file.readAt(from, buffer, offset);
+    if (count === 0) return;
+    file.writeAll(to, buffer.subarray(0, count));
+    offset += count;
+  }
+}
+
+/** What a copy that was cut short has left. */
+function removePartial(directory: number): void {
+  for (const name of readdirSync(`/proc/self/fd/${directory}`, { encoding: 'latin1' })) {
+    if (name.startsWith(PARTIAL)) file.tryUnlinkAt(directory, name);
+  }
+}
+
 /** Gives a directory the owner, mode, attributes and times of another one. @throws SystemCallError */
-export function copyDirectoryAttributes(source: number, target: number): void {
+export function copyDirectoryAttributes(source: number, target: number, wanted: CopyTask['top'] = {}): void {
   const status = file.statusAt(source, '');
   if (!status) return;
-  file.changeOwnerAt(target, '', status.uid, status.gid);
-  file.changeMode(target, status.mode & PERMISSIONS);
-  copyAttributes(source, target, '');
+  file.changeOwnerAt(target, '', wanted.uid ?? status.uid, wanted.gid ?? status.gid);
+  file.changeMode(target, wanted.mode ?? status.mode & PERMISSIONS);
+  copyAttributes(source, target, '', '');
   file.setTimesAt(target, '', status.access, status.modification);
 }
 
-const ENOTSUP = 95;
-
-function copyAttributes(source: number, target: number, name: file.ByteString): void {
+function copyAttributes(source: number, target: number, name: file.ByteString, made: file.ByteString): void {
   for (const [attribute, value] of file.attributesAt(source, name)) {
     if (attribute.startsWith('trusted.overlay.')) continue;
-    const result = file.trySetAttributeAt(target, name, attribute, value);
+    const result = file.trySetAttributeAt(target, made, attribute, value);
     // A file system without this kind of attribute keeps the rest, as in dockerd.
     if (result < 0 && result !== -ENOTSUP) throw new SystemCallError('setxattr', -result, file.displayName(name));
   }

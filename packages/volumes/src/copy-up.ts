@@ -1,44 +1,89 @@
-import { readdir } from 'node:fs/promises';
-import { Worker } from 'node:worker_threads';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { messageOf, systemError } from '@gantry/errors';
 import { closeDescriptor, file, openInRoot, statInRoot } from '@gantry/linux';
-import { copyDirectoryAttributes } from './copy-tree.ts';
-import type { CopyTask } from './copy-worker.ts';
+import { copyBeside } from './copy-thread.ts';
+import { type CopyTask, copyDirectoryAttributes, copyTree, isSmallTree } from './copy-tree.ts';
+
+/** Beside a volume's data: what is being made before it takes the place of the data. */
+export const STAGING = '.staging';
+/** Beside a volume's data: it is being filled where it is, and is not complete while this exists. */
+const UNFINISHED = '.unfinished';
+
+export type CopyUp = {
+  /** The root mount; links of the path stay inside it. */
+  readonly rootFd: number;
+  readonly path: string;
+  /** The volume's directory, `.../NAME/_data`. */
+  readonly target: string;
+  /** Somebody sees the directory already, or something is mounted over it. */
+  readonly inPlace: boolean;
+  readonly top: CopyTask['top'];
+  /** Called with the new directory before anything is in it: for its quota. */
+  readonly prepare: (directory: string) => void;
+};
 
 /**
  * Copies what a root has at `path` into an empty directory: owners, modes, times, links and attributes kept. Does nothing
- * when the directory is not empty, or when the root has no directory there. Trees are copied by a worker.
- * @param rootFd the root mount; links of the path stay inside it
+ * when the directory is not empty (but for what a copy that was cut short has left), or when the root has no directory there.
+ * It appears at once, as a whole, unless the directory is seen already.
  * @throws systemError `failed to populate volume: ...`
  */
-export async function copyUp(rootFd: number, path: string, target: string): Promise<void> {
-  if ((await readdir(target)).length > 0) return;
+export async function copyUp(request: CopyUp): Promise<void> {
+  const { rootFd, path, target, top } = request;
+  const unfinished = join(dirname(target), UNFINISHED);
+  const isEmpty = (await readdir(target)).length === 0;
+  if (!isEmpty && !existsSync(unfinished)) return;
   if (!statInRoot(rootFd, path)?.isDirectory()) return;
   const source = openInRoot(rootFd, path, file.O_RDONLY | file.O_DIRECTORY);
   try {
     const entries = await readdir(`/proc/self/fd/${source}`);
-    if (entries.length > 0) return await runWorker({ source, target });
-    const directory = file.openAt(file.AT_FDCWD, file.byteString(target), file.O_RDONLY | file.O_DIRECTORY);
-    try {
-      copyDirectoryAttributes(source, directory);
-    } finally {
-      closeDescriptor(directory);
+    if (entries.length === 0) takeAttributes(source, target, top);
+    else if (isEmpty && !request.inPlace) await fillApart(request, source);
+    else {
+      await writeFile(unfinished, '');
+      await copy({ source, target, inPlace: true, top });
+      await rm(unfinished, { force: true });
     }
   } catch (error) {
-    throw systemError(`failed to populate volume: ${messageOf(error)}`, { cause: error });
+    throw systemError(`failed to populate volume: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'it is filled again by the next container that is created with it',
+    });
   } finally {
     closeDescriptor(source);
   }
 }
 
-/** Descriptors belong to the whole process, so the worker uses those of its parent. */
-function runWorker(task: CopyTask): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./copy-worker.ts', import.meta.url), {
-      workerData: task,
-      trackUnmanagedFds: false,
-    });
-    worker.once('error', reject);
-    worker.once('exit', code => (code === 0 ? resolve() : reject(new Error(`the copy ended with ${code}`))));
-  });
+async function fillApart({ target, top, prepare }: CopyUp, source: number): Promise<void> {
+  const staging = join(dirname(target), STAGING);
+  await rm(staging, { recursive: true, force: true });
+  try {
+    await mkdir(staging, { mode: 0o700 });
+    prepare(staging);
+    await copy({ source, target: staging, inPlace: false, top });
+    // Takes the place of the empty directory.
+    await rename(staging, target);
+  } catch (error) {
+    await rm(staging, { recursive: true, force: true }).catch(() => {});
+    // Somebody has put files there meanwhile, from outside: it is not empty any more.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOTEMPTY') return;
+    throw error;
+  }
+}
+
+/** A handful of small files is copied at once: it takes less time than a word with a thread. */
+async function copy(task: CopyTask): Promise<void> {
+  if (isSmallTree(task.source)) copyTree(task);
+  else await copyBeside(task);
+}
+
+function takeAttributes(source: number, target: string, top: CopyTask['top']): void {
+  const directory = file.openAt(file.AT_FDCWD, file.byteString(target), file.O_RDONLY | file.O_DIRECTORY);
+  try {
+    copyDirectoryAttributes(source, directory, top);
+  } finally {
+    closeDescriptor(directory);
+  }
 }

@@ -1,8 +1,11 @@
-import { workerData } from 'node:worker_threads';
-import { copyTree } from './copy-tree.ts';
+import { parentPort } from 'node:worker_threads';
+import { type CopyTask, copyTree } from './copy-tree.ts';
 
-/** One copy: from a directory's descriptor into a directory by its path. */
-export type CopyTask = { readonly source: number; readonly target: string };
-
-const task = workerData as CopyTask;
-copyTree(task.source, task.target);
+parentPort?.on('message', (task: CopyTask) => {
+  try {
+    copyTree(task);
+    parentPort?.postMessage({});
+  } catch (error) {
+    parentPort?.postMessage({ reason: error instanceof Error ? error.message : String(error) });
+  }
+});

@@ -16,18 +16,34 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { mount, SystemCallError, umount } from '@gantry/linux';
 import { StateStore } from '@gantry/store';
-import { openVolumeStore, type VolumeStore } from './index.ts';
+import { type HostRun, openVolumeStore, type VolumeStore } from './index.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'gantry-volumes-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** The launcher's part, in this process. */
+const run: HostRun = async steps => {
+  for (const [index, step] of steps.entries()) {
+    try {
+      if (step.op === 'mount') mount(step.source ?? '', step.path, step.type ?? '', step.flags, step.data);
+      else if (step.op === 'umount') umount(step.path, step.flags);
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      if (step.op === 'umount' && step.ignore?.includes(error.errno)) continue;
+      throw new Error('a step failed', { cause: { index, step, errno: error.errno } });
+    }
+  }
+  return new Map();
+};
 
 const ROOT = { skip: process.getuid?.() !== 0 && 'needs root' };
 
 async function withStore(name: string, work: (volumes: VolumeStore, root: string) => Promise<void>): Promise<void> {
   using store = new StateStore(':memory:');
   const root = join(scratch, name);
-  await work(await openVolumeStore({ root, store }), root);
+  await work(await openVolumeStore({ root, store, run }), root);
 }
 
 const plain = { driver: 'local', driverOptions: {}, labels: {} };
@@ -58,10 +74,10 @@ test('volumes are known again after a restart', async () => {
   let first: unknown;
   {
     using store = new StateStore(path);
-    first = await (await openVolumeStore({ root, store })).create({ ...plain, name: 'data', labels: { x: '1' } });
+    first = await (await openVolumeStore({ root, store, run })).create({ ...plain, name: 'data', labels: { x: '1' } });
   }
   using store = new StateStore(path);
-  assert.deepEqual((await openVolumeStore({ root, store })).get('data'), first);
+  assert.deepEqual((await openVolumeStore({ root, store, run })).get('data'), first);
 });
 
 test('a removed volume is gone with its directory, and its name is free at once', async () => {
@@ -100,10 +116,19 @@ test('names, drivers and options that dockerd refuses are refused in its words',
     );
     await refused({ driverOptions: { foo: 'x' } }, 'invalidParameter', 'create ab: invalid option: "foo"');
     await refused({ driverOptions: { type: 'x' } }, 'invalidParameter', 'create ab: missing required option: "device"');
+    await refused({ driverOptions: { size: 'x' } }, 'invalidParameter', "create ab: invalid size: 'x'");
     await refused(
-      { driverOptions: { type: 'tmpfs', device: 'tmpfs', o: 'size=1m' } },
-      'notImplemented',
-      'create ab: volumes of type "tmpfs" with options "size=1m" are not built yet',
+      { driverOptions: { size: '1m' } },
+      'invalidParameter',
+      'create ab: quota size requested but no quota support',
+    );
+    await refused({ driverOptions: { uid: 'me' } }, 'invalidParameter', 'create ab: invalid uid: "me"');
+    await refused({ driverOptions: { gid: '-1' } }, 'invalidParameter', 'create ab: invalid gid: "-1"');
+    await refused({ driverOptions: { mode: '0989' } }, 'invalidParameter', 'create ab: invalid mode: "0989"');
+    await refused(
+      { driverOptions: { type: 'none', device: '/x', o: 'bind', uid: '1' } },
+      'invalidParameter',
+      'create ab: size, uid, gid and mode cannot be given together with a device of type "none"',
     );
     assert.deepEqual(volumes.list(), []);
   });
@@ -177,7 +202,7 @@ test('a volume with o=bind is filled in the directory of the host that it shows'
       const driverOptions = { type: 'none', o: 'bind', device: shown };
       const { mountpoint } = await volumes.create({ ...plain, name: 'data', driverOptions });
       await assert.rejects(volumes.copyUp('data', fd, '/data'), {
-        message: `failed to populate volume: error while mounting volume '${mountpoint}': failed to mount local volume: mount ${shown}:${mountpoint}, flags: 0x1000: no such file or directory`,
+        message: `error while mounting volume '${mountpoint}': failed to mount local volume: mount ${shown}:${mountpoint}, flags: 0x1000: no such file or directory`,
       });
       mkdirSync(shown);
       await volumes.copyUp('data', fd, '/data');

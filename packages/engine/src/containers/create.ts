@@ -52,10 +52,12 @@ export function createContainer(
         job.span('decide the mounts', () =>
           resolveMounts({
             containerId: id,
+            dataRoot: options.dataRoot,
             config,
             hostConfig,
             volumes,
             findContainer: ref => ({ mounts: containers.find(ref).document.mounts }),
+            findImage: ref => options.images.get(ref).id,
           }),
         ),
       ]);

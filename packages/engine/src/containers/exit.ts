@@ -12,7 +12,7 @@ import { unmount } from './host-mounts.ts';
 import { removeContainer } from './remove.ts';
 import { endResolver, startResolver } from './resolver.ts';
 import { startLocked } from './start.ts';
-import { unmountEvents } from './volume-use.ts';
+import { releaseVolumes, unmountEvents } from './volume-use.ts';
 
 /** How a run ended, and a text where the exit status does not tell all. */
 export type RunEnd = { readonly exit: ExitStatus; readonly error?: string };
@@ -90,7 +90,7 @@ export async function recordExit(
   const detached = Promise.all(runFacts.endpoints.map(endpoint => networks.detach(endpoint)));
   // Who reads of the exit may publish the same ports at once.
   const ports = runFacts.endpoints.some(endpoint => endpoint.ports.length > 0);
-  const settled = Promise.all([detached, cleanUpRun(context, container, runFacts)]);
+  const settled = Promise.all([detached, cleanUpRun(context, container, runFacts), releaseVolumes(context, container)]);
   container.settled = context.inBackground(`clean up after ${container.id}`, settled);
   if (ports) await detached.catch(() => {});
 

@@ -27,6 +27,7 @@ export class ContainerRegistry {
     return this.#byId.get(id);
   }
 
+  /** Those that were made of an image, or mount it. */
   ofImage(imageId: string): ReadonlySet<Container> {
     return this.#byImage.get(imageId) ?? new Set();
   }
@@ -95,6 +96,7 @@ export class ContainerRegistry {
     link(this.#byImage, container.document.imageId, container);
     for (const mount of container.document.mounts) {
       if (mount.type === 'volume' && mount.name !== undefined) link(this.#byVolume, mount.name, container);
+      if (mount.type === 'image') link(this.#byImage, mount.source, container);
     }
   }
 
@@ -103,7 +105,10 @@ export class ContainerRegistry {
     if (this.#names.get(container.name) === container.id) this.#names.delete(container.name);
     this.#ids.delete(container.id);
     unlink(this.#byImage, container.document.imageId, container);
-    for (const { name } of container.document.mounts) if (name !== undefined) unlink(this.#byVolume, name, container);
+    for (const { type, name, source } of container.document.mounts) {
+      if (type === 'volume' && name !== undefined) unlink(this.#byVolume, name, container);
+      if (type === 'image') unlink(this.#byImage, source, container);
+    }
   }
 }
 

@@ -1,10 +1,11 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, fstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { posix } from 'node:path';
 import {
   attachMountOver,
   changeDetached,
   cloneMount,
+  duplicate,
   file,
   flags,
   SystemCallError,
@@ -12,7 +13,9 @@ import {
 } from '@gantry/linux';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
+import { LaunchSlots } from '../spec/slots.ts';
 import type { Container } from './container.ts';
+import { acquireVolumes, releaseVolumes } from './volume-use.ts';
 
 const { ENOENT, EINVAL } = constants.errno;
 const INSIDE = file.RESOLVE_IN_ROOT | file.RESOLVE_NO_MAGICLINKS;
@@ -35,11 +38,16 @@ export async function openRootView(
     return { fd, close: () => closeDescriptor(fd) };
   }
   const root = await context.mountRoot(context.options.images.containerRoot(container.id));
+  if (!withVolumes) return { fd: root, close: () => closeDescriptor(root) };
+  const user = `view-${++views}`;
   let fd = root;
   try {
-    if (withVolumes) fd = mountVolumes(container, root);
+    await acquireVolumes(context, container, user);
+    using slots = new LaunchSlots(root);
+    fd = mountVolumes(root, await openSources(context, container, slots));
   } catch (error) {
     closeDescriptor(root);
+    await releaseVolumes(context, container, user);
     throw error;
   }
   return {
@@ -47,25 +55,41 @@ export async function openRootView(
     close: () => {
       closeDescriptor(root);
       if (fd !== root) closeDescriptor(fd);
+      void context.inBackground(`end the view of ${container.id}`, releaseVolumes(context, container, user));
     },
   };
 }
 
+let views = 0;
+
 type Source = {
-  readonly path: string;
+  /** O_PATH, or a detached mount. */
+  readonly fd: number;
+  readonly isMount: boolean;
   readonly destination: string;
   readonly writable: boolean;
   readonly deep: boolean;
 };
 
-/** Returns the root, or a copy of it, with what the container's mounts show. */
-function mountVolumes(container: Container, root: number): number {
+/** What the container's mounts show, as far as it exists; the descriptors are the slots'. */
+async function openSources(context: EngineContext, container: Container, slots: LaunchSlots): Promise<Source[]> {
   const { mounts } = container.document;
+  const { images } = context.options;
   const sources: Source[] = [];
-  for (const { type, source, hostPath, subpath, destination, rw, bind } of mounts) {
-    if (type === 'tmpfs') continue;
-    const path = posix.join(hostPath ?? source, subpath ?? '');
-    sources.push({ path, destination, writable: rw, deep: bind?.nonRecursive !== true });
+  for (const mount of mounts) {
+    if (mount.type === 'tmpfs') continue;
+    const isMount = mount.type === 'image';
+    const open = (): Promise<number> =>
+      isMount
+        ? slots.openImage(mount, async id => context.mountRoot(images.imageRoot(id)))
+        : slots.openSource({ ...mount, createSource: false });
+    try {
+      const fd = slots.descriptors[await open()] ?? -1;
+      const deep = mount.bind?.nonRecursive !== true;
+      sources.push({ fd, isMount, destination: mount.destination, writable: mount.rw, deep });
+    } catch {
+      // The view shows what is there; a start says what is missing.
+    }
   }
   const { etc } = container.facts;
   for (const [path, destination] of [
@@ -73,29 +97,33 @@ function mountVolumes(container: Container, root: number): number {
     [etc?.hostname, '/etc/hostname'],
     [etc?.resolvConf, '/etc/resolv.conf'],
   ] as const) {
-    const isCovered = mounts.some(mount => mount.destination === destination);
-    if (path !== undefined && !isCovered) sources.push({ path, destination, writable: true, deep: false });
+    if (path === undefined || !existsSync(path) || mounts.some(mount => mount.destination === destination)) continue;
+    const fd = slots.descriptors[await slots.openPath(path)] ?? -1;
+    sources.push({ fd, isMount: false, destination, writable: true, deep: false });
   }
-  const present = sources.filter(({ path }) => existsSync(path));
-  if (present.length === 0) return root;
-  present.sort((a, b) => a.destination.length - b.destination.length);
-  const [first] = present;
+  return sources.sort((a, b) => a.destination.length - b.destination.length);
+}
+
+/** Returns the root, or a copy of it, with the sources mounted below. */
+function mountVolumes(root: number, sources: readonly Source[]): number {
+  const [first] = sources;
+  if (first === undefined) return root;
   try {
-    if (first) mountOne(root, first);
+    mountOne(root, first);
   } catch (error) {
     if (!(error instanceof SystemCallError) || error.call !== 'move_mount' || error.errno !== EINVAL) throw error;
     return changeDetached(root, attached => {
-      for (const source of present) mountOne(attached, source);
+      for (const source of sources) mountOne(attached, source);
     });
   }
-  for (const source of present.slice(1)) mountOne(root, source);
+  for (const source of sources.slice(1)) mountOne(root, source);
   return root;
 }
 
-function mountOne(root: number, { path, destination, writable, deep }: Source): void {
-  const target = mountPointIn(root, file.byteString(destination), statSync(path).isDirectory());
+function mountOne(root: number, { fd, isMount, destination, writable, deep }: Source): void {
+  const target = mountPointIn(root, file.byteString(destination), fstatSync(fd).isDirectory());
   try {
-    const tree = cloneMount(path, { recursive: deep });
+    const tree = isMount ? duplicate(fd) : cloneMount('', { recursive: deep, at: fd });
     try {
       try {
         setMountAttributes(tree, { propagation: flags.MS_PRIVATE, recursive: true });

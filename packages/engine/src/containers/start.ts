@@ -19,7 +19,7 @@ import { namespaceJoins } from './joins.ts';
 import { attachNetworks, networkOwner } from './networks.ts';
 import { removeContainer } from './remove.ts';
 import { specContainer } from './spec-container.ts';
-import { mountEvents, unmountEvents } from './volume-use.ts';
+import { acquireVolumes, mountEvents, releaseVolumes, unmountEvents } from './volume-use.ts';
 
 /** A launch is a matter of milliseconds; hooks and slow disks may need longer. */
 const LAUNCH_TIMEOUT_MS = 60_000;
@@ -87,19 +87,21 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   const sharedEtc = networkOwner(context, container)?.facts.etc;
   const runDir = context.runDir(id);
 
-  const [root, network, apparmor] = await Promise.allSettled([
+  const [root, network, volumes, apparmor] = await Promise.allSettled([
     job.span('mount the root', async () => context.mountRoot(options.images.containerRoot(id))),
     job.span('reserve addresses and ports', () => attachNetworks(context, container)),
+    job.span('mount the volumes', () => acquireVolumes(context, container)),
     apparmorProfile(container.document.hostConfig, options.defaults) === DEFAULT_APPARMOR_PROFILE &&
       keepDefaultProfile(),
   ]);
   using descriptors = new DisposableStack();
   if (root.status === 'fulfilled') descriptors.defer(() => closeDescriptor(root.value));
   undo.push('remove the run directory', () => rm(runDir, { recursive: true, force: true }));
+  if (volumes.status === 'fulfilled') undo.push('release the volumes', () => releaseVolumes(context, container));
   if (network.status === 'fulfilled') {
     undo.push('give the network back', () => detachNetworks(context, container, network.value));
   }
-  for (const result of [root, network, apparmor]) if (result.status === 'rejected') throw result.reason;
+  for (const result of [root, network, volumes, apparmor]) if (result.status === 'rejected') throw result.reason;
   if (root.status !== 'fulfilled' || network.status !== 'fulfilled') return;
 
   const { facts, document } = container;
@@ -130,6 +132,7 @@ async function launch(context: EngineContext, container: Container, job: Job): P
       ...(sharedEtc ? { sharedEtc } : {}),
       daemon: options.defaults,
       cgroup: options.cgroup,
+      mountImage: async imageId => context.mountRoot(options.images.imageRoot(imageId)),
     }),
   );
   descriptors.defer(() => built.dispose());

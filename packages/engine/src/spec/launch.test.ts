@@ -59,6 +59,7 @@ function input(
     joins: {},
     daemon: DEFAULTS,
     cgroup: CGROUP,
+    mountImage: () => Promise.reject(new Error('no image is mounted here')),
   };
 }
 

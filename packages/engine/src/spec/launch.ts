@@ -20,7 +20,7 @@ import { processSpec } from './process.ts';
 import { containerResources } from './resources.ts';
 import { markRoot } from './root-marks.ts';
 import { containerSecurity } from './security.ts';
-import { LaunchSlots } from './slots.ts';
+import { LaunchSlots, type MountImage } from './slots.ts';
 import { containerSysctls } from './sysctls.ts';
 import { findUser, readAccountFiles } from './user.ts';
 import { makeWorkingDirectory } from './workdir.ts';
@@ -36,6 +36,7 @@ export type LaunchInput = {
   readonly sharedEtc?: EtcFiles;
   readonly daemon: EngineDefaults;
   readonly cgroup: CgroupLayout;
+  readonly mountImage: MountImage;
   /** [height, width] of the terminal at start; the container's own ConsoleSize when left out. */
   readonly consoleSize?: readonly [height: number, width: number];
 };
@@ -190,6 +191,7 @@ async function runtimeSpec(
     shmPath,
     writableCgroups: security.options.writableCgroups,
     slots,
+    mountImage: input.mountImage,
   });
   const hasInit = hostConfig.PidMode === '' && (hostConfig.Init ?? daemon.init);
   const ownNames = hostConfig.UTSMode !== 'host';

@@ -5,7 +5,7 @@ import type { HostConfig } from '../documents/index.ts';
 import type { EtcFiles } from './etc-files.ts';
 import type { ContainerMount } from './mount-model.ts';
 import { requiredRootPropagation } from './propagation.ts';
-import type { LaunchSlots } from './slots.ts';
+import type { LaunchSlots, MountImage } from './slots.ts';
 import { mergeTmpfsOptions } from './tmpfs-options.ts';
 
 export type SpecMounts = { mounts: MountSpec[]; rootfsPropagation: 'shared' | 'rslave' | undefined };
@@ -49,6 +49,8 @@ export async function containerMounts(request: {
   readonly shmPath: string | undefined;
   readonly writableCgroups: boolean | undefined;
   readonly slots: LaunchSlots;
+  /** A detached mount of an image's files, by the id of the image. */
+  readonly mountImage: MountImage;
 }): Promise<SpecMounts> {
   const { hostConfig, slots } = request;
   const user: MountSpec[] = [];
@@ -70,23 +72,35 @@ export async function containerMounts(request: {
     user.push({ destination, type: 'tmpfs', source: 'tmpfs', options });
   }
   for (const mount of request.mounts) {
-    if (mount.destination in (hostConfig.Tmpfs ?? {})) continue;
     if (mount.type === 'tmpfs') {
       const options = mergeTmpfsOptions(mount.tmpfs?.options ?? []);
       user.push({ destination: mount.destination, type: 'tmpfs', source: 'tmpfs', options });
       continue;
     }
+    if (mount.destination in (hostConfig.Tmpfs ?? {})) continue;
+    if (mount.type === 'image') {
+      const sourceSlot = await slots.openImage(mount, request.mountImage);
+      user.push({
+        destination: mount.destination,
+        type: 'bind',
+        source: mount.source,
+        sourceSlot,
+        sourceKind: slots.kind(sourceSlot),
+        sourceIsMount: true,
+        options: ['rbind', 'ro', mount.propagation],
+      });
+      continue;
+    }
     const sourceSlot = await slots.openSource(mount);
-    const source = mount.hostPath ?? mount.source;
-    const needed = requiredRootPropagation(source, mount.propagation);
-    if (needed && rootfsPropagation !== 'shared') rootfsPropagation = needed;
+    const { propagation, root } = possiblePropagation(mount);
+    if (root && rootfsPropagation !== 'shared') rootfsPropagation = root;
     user.push({
       destination: mount.destination,
       type: 'bind',
-      source,
+      source: mount.source,
       sourceSlot,
       sourceKind: slots.kind(sourceSlot),
-      options: bindOptions(mount),
+      options: bindOptions(mount, propagation),
     });
   }
   for (const [destination, source] of [
@@ -123,7 +137,20 @@ function ownMounts(host: HostConfig, taken: ReadonlySet<string>, writableCgroups
   return mounts;
 }
 
-function bindOptions(mount: ContainerMount): string[] {
+/** How a mount propagates, and what that asks of the root. A propagation that nobody asked for is given up where it cannot be. */
+function possiblePropagation({ source, propagation, bind }: ContainerMount): {
+  readonly propagation: string;
+  readonly root: SpecMounts['rootfsPropagation'];
+} {
+  try {
+    return { propagation, root: requiredRootPropagation(source, propagation) };
+  } catch (error) {
+    if (bind?.holdsDataRoot) return { propagation: 'rprivate', root: undefined };
+    throw error;
+  }
+}
+
+function bindOptions(mount: ContainerMount, propagation: string): string[] {
   const options = [mount.bind?.nonRecursive ? 'bind' : 'rbind'];
   if (!mount.rw) {
     const wish = mount.bind?.readOnly ?? 'best-effort';
@@ -133,6 +160,6 @@ function bindOptions(mount: ContainerMount): string[] {
     }
     options.push(wish !== 'top' && able ? 'rro' : 'ro');
   }
-  if (mount.propagation !== '') options.push(mount.propagation);
+  if (propagation !== '') options.push(propagation);
   return options;
 }

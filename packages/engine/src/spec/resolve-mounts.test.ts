@@ -23,13 +23,18 @@ async function resolve(
 ): Promise<{ mounts: ContainerMount[]; volumes: VolumeStore; root: string }> {
   const root = join(scratch, String(++stores));
   using store = new StateStore(':memory:');
-  const volumes = await openVolumeStore({ root, store });
+  const volumes = await openVolumeStore({ root, store, run: async () => new Map() });
   try {
     const mounts = await resolveMounts({
       containerId: 'ab'.repeat(32),
       config: fillConfig(config),
       hostConfig: fillHostConfig(host),
       volumes,
+      dataRoot: '/var/lib/gantry',
+      findImage: ref => {
+        if (ref !== 'known') throw notFound(`No such image: ${ref}:latest`);
+        return `sha256:${'cd'.repeat(32)}`;
+      },
       findContainer: ref => {
         const found = others[ref];
         if (!found) throw notFound(`No such container: ${ref}`);
@@ -106,7 +111,7 @@ test('read-only reaches as far as the options say', async () => {
   });
 });
 
-test('a volume with o=bind mounts its device, and shows its own directory', async () => {
+test('a volume with o=bind shows its own directory, where its device is mounted while it is used', async () => {
   const options = { type: 'none', o: 'bind', device: '/srv' };
   const { mounts, root } = await resolve({
     Mounts: [
@@ -119,9 +124,43 @@ test('a volume with o=bind mounts its device, and shows its own directory', asyn
     ],
   });
   assert.equal(mounts[0]?.source, join(root, 'bound/_data'));
-  assert.equal(mounts[0]?.hostPath, '/srv');
   assert.equal(mounts[0]?.subpath, 'sub');
   assert.equal(mounts[0]?.copyUp, false);
+});
+
+test('an image is mounted by its id and shown by its name', async () => {
+  const { mounts } = await resolve({
+    Mounts: [{ Type: 'image', Source: 'known', Target: '/i', ImageOptions: { Subpath: 'etc' } }],
+  });
+  assert.deepEqual(mounts.map(mountPoint), [
+    {
+      Type: 'image',
+      Name: 'known',
+      Source: `sha256:${'cd'.repeat(32)}`,
+      Destination: '/i',
+      Mode: '',
+      RW: false,
+      Propagation: 'rprivate',
+    },
+  ]);
+  await assert.rejects(resolve({ Mounts: [{ Type: 'image', Source: 'gone', Target: '/i' }] }), {
+    kind: 'invalidParameter',
+    message: 'invalid mount config for type "image": No such image: gone:latest',
+  });
+});
+
+test('a bind that holds the data root does not keep alive what is unmounted there', async () => {
+  const { mounts } = await resolve({
+    Binds: ['/:/host', '/var/lib/gantry/x:/in', '/var:/both:rshared', '/srv:/other'],
+  });
+  assert.deepEqual(
+    mounts.map(mount => mount.propagation),
+    ['rslave', 'rslave', 'rshared', 'rprivate'],
+  );
+  await assert.rejects(resolve({ Binds: ['/:/host:private'] }), {
+    message:
+      'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root, daemon root: "/var/lib/gantry", bind mount source: "/", propagation: "private"',
+  });
 });
 
 // Each text and class was read from dockerd 28.5.2.

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { posix } from 'node:path';
 import { invalidParameter, isGantryError, messageOf, systemError } from '@gantry/errors';
 import type { VolumeRecord, VolumeStore } from '@gantry/volumes';
 import type { ContainerConfig, HostConfig, MountRequest } from '../documents/index.ts';
@@ -15,11 +16,15 @@ import type { BindDetails, ContainerMount } from './mount-model.ts';
 
 export type MountsRequest = {
   readonly containerId: string;
+  /** The engine's data root: what holds it is not mounted private. */
+  readonly dataRoot: string;
   readonly config: ContainerConfig;
   readonly hostConfig: HostConfig;
   readonly volumes: VolumeStore;
   /** @throws notFound `No such container: REF` */
   readonly findContainer: (ref: string) => { readonly mounts: readonly ContainerMount[] };
+  /** The id of an image. @throws notFound `No such image: REF` */
+  readonly findImage: (ref: string) => string;
 };
 
 const DEFAULT_PROPAGATION = 'rprivate';
@@ -109,9 +114,8 @@ async function resolve(
         type: 'bind',
         source: cleanPath(mount.Source ?? ''),
         mode,
-        propagation: mount.BindOptions?.Propagation || DEFAULT_PROPAGATION,
+        ...bindPropagation(mount, request.dataRoot),
         createSource: createSource || mount.BindOptions?.CreateMountpoint === true,
-        bind: bindDetails(mount),
       };
     case 'tmpfs':
       return {
@@ -123,7 +127,23 @@ async function resolve(
         createSource: false,
         tmpfs: { options: tmpfsOptions(mount) },
       };
-    default: {
+    case 'image':
+      return {
+        ...common,
+        type: 'image',
+        name: mount.Source ?? '',
+        source: imageId(mount, request),
+        mode: '',
+        rw: false,
+        propagation: DEFAULT_PROPAGATION,
+        createSource: false,
+        ...(mount.ImageOptions?.Subpath ? { subpath: mount.ImageOptions.Subpath } : {}),
+      };
+    case 'npipe':
+    case 'cluster':
+      // Refused by the grammar already.
+      throw invalidParameter(mountConfigError(mount, 'mount type unknown'));
+    case 'volume': {
       const options = mount.VolumeOptions;
       const volume = await createVolume(request, made, {
         name: mount.Source || undefined,
@@ -146,6 +166,39 @@ async function resolve(
     }
   }
 }
+
+/** An image that is not there must not look like the container's own, which clients pull when they are told `notFound`. */
+function imageId(mount: MountRequest, { findImage }: MountsRequest): string {
+  try {
+    return findImage(mount.Source ?? '');
+  } catch (error) {
+    if (!isGantryError(error, 'notFound')) throw error;
+    throw invalidParameter(mountConfigError(mount, error.message), { cause: error, hint: 'pull the image first' });
+  }
+}
+
+const PROPAGATES = ['rslave', 'rshared'];
+
+/**
+ * A private mount of what the data root lies in would keep alive what the engine unmounts.
+ * @throws invalidParameter for a propagation that would
+ */
+function bindPropagation(mount: MountRequest, dataRoot: string): Pick<ContainerMount, 'propagation' | 'bind'> {
+  const source = cleanPath(mount.Source ?? '');
+  const asked = mount.BindOptions?.Propagation;
+  const details = bindDetails(mount);
+  if (!isWithin(source, dataRoot) && !isWithin(dataRoot, source)) {
+    return { propagation: asked || DEFAULT_PROPAGATION, bind: details };
+  }
+  if (asked && !PROPAGATES.includes(asked)) {
+    throw invalidParameter(
+      `invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within the daemon root, daemon root: ${JSON.stringify(dataRoot)}, bind mount source: ${JSON.stringify(source)}, propagation: ${JSON.stringify(asked)}`,
+    );
+  }
+  return { propagation: asked || 'rslave', bind: asked ? details : { ...details, holdsDataRoot: true } };
+}
+
+const isWithin = (path: string, directory: string): boolean => !posix.relative(directory, path).startsWith('..');
 
 function bindDetails({ ReadOnly, BindOptions: options }: MountRequest): BindDetails {
   const conflict = (what: string): Error => systemError(`mount options conflict: ${what}`);
@@ -195,13 +248,6 @@ async function createVolume(
   return volume;
 }
 
-function volumeSource(volume: VolumeRecord): Pick<ContainerMount, 'source' | 'name' | 'driver' | 'hostPath'> {
-  const { o = '', device } = volume.options;
-  const isBind = device !== undefined && o.split(',').some(option => option === 'bind' || option === 'rbind');
-  return {
-    source: volume.mountpoint,
-    name: volume.name,
-    driver: volume.driver,
-    ...(isBind ? { hostPath: device } : {}),
-  };
+function volumeSource({ mountpoint, name, driver }: VolumeRecord): Pick<ContainerMount, 'source' | 'name' | 'driver'> {
+  return { source: mountpoint, name, driver };
 }

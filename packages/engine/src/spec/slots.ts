@@ -2,10 +2,13 @@ import { fstatSync, open } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { invalidParameter, messageOf, notFound, systemError } from '@gantry/errors';
-import { closeDescriptor, flags, openInRoot } from '@gantry/linux';
+import { closeDescriptor, detachedBelow, flags, openInRoot } from '@gantry/linux';
 import type { ContainerMount } from './mount-model.ts';
 
 const openFile = promisify(open);
+
+/** Mounts the files of an image, by its id, without a place; the caller closes the descriptor. */
+export type MountImage = (imageId: string) => Promise<number>;
 
 const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
 
@@ -48,7 +51,7 @@ export class LaunchSlots implements Disposable {
 
   /** Opens what a bind or volume mounts, making a missing directory where that is allowed. @throws invalidParameter */
   async openSource(mount: ContainerMount): Promise<number> {
-    const path = mount.hostPath ?? mount.source;
+    const path = mount.source;
     if (mount.createSource) await makeSource(path);
     let slot: number;
     try {
@@ -63,9 +66,20 @@ export class LaunchSlots implements Disposable {
     try {
       return this.add(openInRoot(this.#descriptors[slot] ?? -1, mount.subpath, flags.O_PATH));
     } catch (error) {
-      const full = `${path}/${mount.subpath}`;
-      if (codeOf(error) !== 'ENOENT') throw systemError(`cannot access path ${full}: ${messageOf(error)}`);
-      throw notFound(`cannot access path ${full}: lstat ${full}: no such file or directory`);
+      throw noAccess(`${path}/${mount.subpath}`, error);
+    }
+  }
+
+  /** Mounts an image, or what it has at the mount's subpath. @throws notFound when it has nothing there */
+  async openImage({ source, subpath, name }: ContainerMount, mountImage: MountImage): Promise<number> {
+    const mounted = await mountImage(source);
+    if (subpath === undefined) return this.add(mounted);
+    try {
+      return this.add(detachedBelow(mounted, subpath));
+    } catch (error) {
+      throw noAccess(`${name}/${subpath}`, error);
+    } finally {
+      closeDescriptor(mounted);
     }
   }
 
@@ -73,6 +87,12 @@ export class LaunchSlots implements Disposable {
   [Symbol.dispose](): void {
     for (const descriptor of this.#descriptors.splice(1)) closeDescriptor(descriptor);
   }
+}
+
+function noAccess(path: string, error: unknown): Error {
+  if (codeOf(error) !== 'ENOENT')
+    return systemError(`cannot access path ${path}: ${messageOf(error)}`, { cause: error });
+  return notFound(`cannot access path ${path}: lstat ${path}: no such file or directory`, { cause: error });
 }
 
 async function makeSource(path: string): Promise<void> {

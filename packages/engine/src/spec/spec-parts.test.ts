@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseSize } from '@gantry/oci';
 import type { HostConfig } from '../documents/index.ts';
 import { fillHostConfig } from '../validate/fill.ts';
 import { logTarget } from '../validate/log-config.ts';
 import { parseBind } from '../validate/mount-grammar.ts';
-import { parseSize } from '../validate/size.ts';
 import { containerCapabilities, DEFAULT_CAPABILITIES } from './capabilities.ts';
 import { containerCgroup } from './cgroup.ts';
 import { containerDevices, parseDeviceRule } from './devices.ts';

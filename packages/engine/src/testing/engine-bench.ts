@@ -75,7 +75,11 @@ export class EngineBench implements AsyncDisposable {
         defaultAddressPools: [],
       }),
     );
-    const volumes = await openVolumeStore({ root: join(this.root, 'data/volumes'), store });
+    const volumes = await openVolumeStore({
+      root: join(this.root, 'data/volumes'),
+      store,
+      run: steps => launcher.run(steps),
+    });
     this.#engine = opened.use(
       await openEngine({
         dataRoot: join(this.root, 'data'),

@@ -1,8 +1,8 @@
 import { GantryError, invalidParameter, notImplemented } from '@gantry/errors';
+import { parseSize } from '@gantry/oci';
 import type { LogTarget } from '@gantry/runtime';
 import type { EngineDefaults } from '../defaults.ts';
 import type { LogConfig } from '../documents/index.ts';
-import { parseSize } from './size.ts';
 
 /** Drivers that dockerd has built in and Gantry does not yet. */
 const UNBUILT = ['local', 'syslog', 'journald', 'gelf', 'fluentd', 'awslogs', 'splunk', 'gcplogs', 'etwlogs'];

@@ -1,4 +1,4 @@
-import type { RootMount } from '../face.ts';
+import type { ImageRoot, RootMount } from '../face.ts';
 import type { LayerForm } from '../unpack/unpacker.ts';
 
 export type ContainerLayerOptions = {
@@ -35,6 +35,8 @@ export interface StorageDriver {
   createContainer(id: string, lower: readonly string[], options: ContainerLayerOptions): Promise<void>;
   /** @throws notFound when there is none */
   containerRoot(id: string): RootMount;
+  /** What layers show together, to read only; `layers` is bottom first. */
+  layersRoot(layers: readonly string[]): ImageRoot;
   /** The layers below a container, bottom first. */
   containerLower(id: string): readonly string[];
   containers(): string[];

@@ -136,7 +136,9 @@ function compileBind(
     attributes(options.recursiveSet, options.recursiveClear, 0, true);
     attributes(0, 0, propagation, false);
   }
-  const prepare: Step[] = [{ op: 'openTree', slot, recursive: options.recursive, ...source }];
+  const prepare: Step[] = mount.sourceIsMount
+    ? []
+    : [{ op: 'openTree', slot, recursive: options.recursive, ...source }];
   if (keep) return { prepare, child, late: [], slot };
   // The slot is not given back: every source is taken before the first one is attached.
   child.push({ op: 'close', slot });

@@ -75,6 +75,8 @@ export async function openOverlay2(root: string, workers: Workers): Promise<Stor
       if (volatile) forgetVolatileMount(path);
       return { kind: 'overlay', lower: stack(lower), upper: `${path}/upper`, work: `${path}/work`, volatile };
     },
+    // Overlayfs wants two layers where none can be written.
+    layersRoot: layers => ({ kind: 'layers', lower: [...stack(layers), tree(EMPTY)] }),
     containerLower: id => readLower(id).lower.filter(layer => layer !== EMPTY),
     containers: () => readdirSync(`${root}/c`),
     containerTree: id => `${folders.container(id)}/upper`,

@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { mkdir, rm, symlink } from 'node:fs/promises';
-import { notFound } from '@gantry/errors';
+import { notFound, unavailable } from '@gantry/errors';
 import { LAYER_ROOT } from '../../unpack/layer-intake.ts';
 import type { Workers } from '../../worker/workers.ts';
 import type { StorageDriver } from '../driver.ts';
@@ -55,6 +55,11 @@ export async function openVfs(root: string, workers: Workers): Promise<StorageDr
     containerRoot(id) {
       readLower(id);
       return { kind: 'directory', path: tree(folders.container(id)) };
+    },
+    layersRoot(layers) {
+      const top = layers.at(-1);
+      if (top === undefined) throw unavailable('an image without layers cannot be mounted by the storage driver vfs');
+      return { kind: 'directory', path: tree(folders.layer(top)) };
     },
     containerLower: readLower,
     containers: () => readdirSync(`${root}/c`),
