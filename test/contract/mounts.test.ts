@@ -87,7 +87,14 @@ async function outcome(side: Side, item: MountCase, name: string, folder: string
   return {
     code: ran.code,
     output: script.includes(SHOWN) ? output.sort() : output,
-    error: item.ignoreText ? '' : plain([...told, ran.stderr].join('').replace(/\n+Run 'docker run --help'.*/s, '')),
+    error: item.ignoreText
+      ? ''
+      : plain(
+          [...told, ran.stderr]
+            .join('')
+            .replace('WARNING: Image mount is an experimental feature\n', '')
+            .replace(/\n+Run 'docker run --help'.*/s, ''),
+        ),
     mounts: JSON.parse(
       plain(JSON.stringify(mounts.sort((a, b) => (String(a.Destination) < String(b.Destination) ? -1 : 1)))),
     ),

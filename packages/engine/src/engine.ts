@@ -222,6 +222,10 @@ export interface Volumes {
   inspect(name: string): Promise<VolumeDocument>;
   remove(name: string, force: boolean): Promise<void>;
   prune(filters: Filters): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }>;
+  /** The files of a volume as a tar archive. `pause` holds the containers that use it while it is read. */
+  backUp(name: string, options: { pause: boolean }, signal: AbortSignal): Promise<Readable>;
+  /** Replaces the files of a volume by those of an archive; makes the volume when there is none. */
+  restore(name: string, archive: Readable, signal: AbortSignal): Promise<void>;
 }
 
 export interface Events {

@@ -14,7 +14,6 @@ export function volumesWithEvents(context: EngineContext): VolumeStore {
     adopt: users => volumes.adopt(users),
     usersOf: name => volumes.usersOf(name),
     copyUp: (name, root, path) => volumes.copyUp(name, root, path),
-    withFiles: (name, work) => volumes.withFiles(name, work),
     replace: (name, fill) => volumes.replace(name, fill),
     create: async options => {
       const existed = options.name !== undefined && has(volumes, options.name);

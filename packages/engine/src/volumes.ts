@@ -4,6 +4,7 @@ import type { EngineContext } from './context.ts';
 import type { VolumeDocument } from './documents/index.ts';
 import type { Filters, Volumes } from './engine.ts';
 import { booleanFilter, checkFilters, matchesPairs, matchesPattern, matchesPruneLabels } from './filters.ts';
+import { backUpVolume, restoreVolume } from './volume-archive.ts';
 import { volumesWithEvents } from './volume-events.ts';
 
 const KEYS = new Set(['dangling', 'name', 'driver', 'label']);
@@ -36,6 +37,8 @@ export function volumesOf(context: EngineContext): Volumes {
       const volumes = store.list().filter(volume => matches(filters, volume, isUsed));
       return { Volumes: volumes.map(volumeDocument), Warnings: null };
     },
+    backUp: (name, options, signal) => backUpVolume(context, name, options, signal),
+    restore: (name, archive, signal) => restoreVolume(context, name, archive, signal),
     inspect: async name => volumeDocument(store.get(name)),
     remove: (name, force) =>
       jobs.run('volume.remove', name, async () => {

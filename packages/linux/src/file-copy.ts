@@ -27,6 +27,21 @@ export function copyContents(from: number, to: number): void {
   setLength(to, size);
 }
 
+/** Where a file has data, in order; what lies between is holes. One region for a file system that does not tell. */
+export function dataRegions(fd: number, sizeBytes: number): { readonly offset: number; readonly length: number }[] {
+  const regions: { offset: number; length: number }[] = [];
+  for (let at = 0; at < sizeBytes; ) {
+    const data = attempt(lseekFn(fd, at, SEEK_DATA));
+    if (data === -constants.errno.ENXIO) break;
+    if (data < 0) return [{ offset: 0, length: sizeBytes }];
+    const hole = attempt(lseekFn(fd, data, SEEK_HOLE));
+    const end = hole < 0 ? sizeBytes : Math.min(hole, sizeBytes);
+    if (data < end) regions.push({ offset: data, length: end - data });
+    at = Math.max(end, data + 1);
+  }
+  return regions;
+}
+
 function copyRange(from: number, to: number, start: number, end: number): void {
   check(lseekFn(from, start, SEEK_SET), 'lseek');
   check(lseekFn(to, start, SEEK_SET), 'lseek');

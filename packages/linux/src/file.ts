@@ -377,5 +377,5 @@ export function directoryNames(fd: number): ByteString[] {
   }
 }
 
-export { copyContents } from './file-copy.ts';
+export { copyContents, dataRegions } from './file-copy.ts';
 export { tryOverlay } from './overlay-probe.ts';

@@ -9,7 +9,7 @@ import { type CopyTask, copyDirectoryAttributes, copyTree, isSmallTree } from '.
 /** Beside a volume's data: what is being made before it takes the place of the data. */
 export const STAGING = '.staging';
 /** Beside a volume's data: it is being filled where it is, and is not complete while this exists. */
-const UNFINISHED = '.unfinished';
+export const UNFINISHED = '.unfinished';
 
 export type CopyUp = {
   /** The root mount; links of the path stay inside it. */
@@ -24,9 +24,18 @@ export type CopyUp = {
   readonly prepare: (directory: string) => void;
 };
 
+/** Whether a root has a directory at `path`. @throws systemError in dockerd's words when it has something else there */
+export function hasDirectory(rootFd: number, path: string): boolean {
+  const found = statInRoot(rootFd, path);
+  if (found && !found.isDirectory()) {
+    throw systemError(`source ${path} is not directory`, { hint: 'a volume cannot be mounted over a file' });
+  }
+  return found !== undefined;
+}
+
 /**
  * Copies what a root has at `path` into an empty directory: owners, modes, times, links and attributes kept. Does nothing
- * when the directory is not empty (but for what a copy that was cut short has left), or when the root has no directory there.
+ * when the directory is not empty (but for what a copy that was cut short has left).
  * It appears at once, as a whole, unless the directory is seen already.
  * @throws systemError `failed to populate volume: ...`
  */
@@ -35,7 +44,6 @@ export async function copyUp(request: CopyUp): Promise<void> {
   const unfinished = join(dirname(target), UNFINISHED);
   const isEmpty = (await readdir(target)).length === 0;
   if (!isEmpty && !existsSync(unfinished)) return;
-  if (!statInRoot(rootFd, path)?.isDirectory()) return;
   const source = openInRoot(rootFd, path, file.O_RDONLY | file.O_DIRECTORY);
   try {
     const entries = await readdir(`/proc/self/fd/${source}`);

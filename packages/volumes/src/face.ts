@@ -45,8 +45,6 @@ export interface VolumeStore {
    * `rootDescriptor`: the root mount; `path` is resolved inside it.
    */
   copyUp(name: string, rootDescriptor: number, path: string): Promise<void>;
-  /** Runs `work` on the directory with the volume's files, mounted; removal waits for its end. */
-  withFiles<T>(name: string, work: (directory: string) => Promise<T>): Promise<T>;
   /**
    * Replaces the content of a volume that nobody uses: `fill` writes into an empty directory, which takes the place of the
    * old one when it has succeeded. A volume that lives elsewhere must be empty, and is filled in its place.

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { conflict, messageOf, notFound, systemError } from '@gantry/errors';
 import { file } from '@gantry/linux';
 import type { StateStore } from '@gantry/store';
-import { copyUp, STAGING } from './copy-up.ts';
+import { copyUp, hasDirectory, STAGING, UNFINISHED } from './copy-up.ts';
 import type { VolumeRecord, VolumeStore } from './face.ts';
 import { ANONYMOUS_LABEL, anonymousName, checkVolumeName } from './names.ts';
 import { type LocalOptions, readDriverOptions } from './options.ts';
@@ -236,6 +236,8 @@ class LocalVolumes implements VolumeStore {
 
   async copyUp(name: string, rootDescriptor: number, path: string): Promise<void> {
     const known = this.#known(name);
+    // Nothing is mounted for a root that has nothing to give.
+    if (!hasDirectory(rootDescriptor, path)) return;
     await this.#using(known, ({ record, local, project }, isUsed) =>
       copyUp({
         rootFd: rootDescriptor,
@@ -248,17 +250,6 @@ class LocalVolumes implements VolumeStore {
         },
       }),
     );
-  }
-
-  async withFiles<T>(name: string, work: (directory: string) => Promise<T>): Promise<T> {
-    // Not alone: a container may start meanwhile, but nobody removes what is used.
-    const user = `job-${++this.#jobs}`;
-    await this.acquire(name, user);
-    try {
-      return await work(this.#known(name).record.mountpoint);
-    } finally {
-      await this.release(name, user);
-    }
   }
 
   async replace(name: string, fill: (directory: string) => Promise<void>): Promise<void> {
@@ -276,7 +267,14 @@ class LocalVolumes implements VolumeStore {
             hint: 'what is mounted from elsewhere is not replaced: remove its files first',
           });
         }
-        await fill(mountpoint);
+        try {
+          await fill(mountpoint);
+        } catch (error) {
+          for (const entry of await readdir(mountpoint).catch((): string[] => [])) {
+            if (!there.includes(entry)) await rm(join(mountpoint, entry), { recursive: true, force: true });
+          }
+          throw error;
+        }
         return;
       }
       const staging = join(this.#root, name, STAGING);
@@ -296,6 +294,7 @@ class LocalVolumes implements VolumeStore {
   /** At every moment the volume has its old data, or its new. */
   async #putInPlace(staging: string, mountpoint: string): Promise<void> {
     if (!file.tryExchange(file.byteString(staging), file.byteString(mountpoint))) await rename(staging, mountpoint);
+    await rm(join(mountpoint, '..', UNFINISHED), { force: true });
     const trash = join(this.#root, TRASH);
     await mkdir(trash, { recursive: true, mode: 0o700 });
     const grave = join(trash, `${AT}${anonymousName()}`);

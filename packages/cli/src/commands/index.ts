@@ -115,6 +115,22 @@ export const entries: readonly Entry[] = [
   entry('List networks', 'network ls, network list', () => import('./network/ls.ts')),
   entry('Remove all unused networks', 'network prune', () => import('./network/prune.ts')),
   entry('Remove one or more networks', 'network rm, network remove', () => import('./network/rm.ts')),
+  entry('Create a volume', 'volume create', () => import('./volume/create.ts')),
+  entry('Display detailed information on one or more volumes', 'volume inspect', () => import('./volume/inspect.ts')),
+  entry('List volumes', 'volume ls, volume list', () => import('./volume/ls.ts')),
+  entry('Remove unused local volumes', 'volume prune', () => import('./volume/prune.ts')),
+  entry('Remove one or more volumes', 'volume rm, volume remove', () => import('./volume/rm.ts')),
+  entry('Update a volume (cluster volumes only)', 'volume update', () => import('./volume/update.ts')),
+  entry(
+    'Write the files of a volume to a tar archive (streamed to STDOUT by default)',
+    'volume backup',
+    () => import('./volume/backup.ts'),
+  ),
+  entry(
+    'Replace the files of a volume by those of a tar archive or STDIN',
+    'volume restore',
+    () => import('./volume/restore.ts'),
+  ),
 ];
 
 /** The nouns that hold commands, and what they are for. */
@@ -123,4 +139,5 @@ export const nouns: ReadonlyMap<string, string> = new Map([
   ['image', 'Manage images'],
   ['network', 'Manage networks'],
   ['system', 'Manage Gantry'],
+  ['volume', 'Manage volumes'],
 ]);

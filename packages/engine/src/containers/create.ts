@@ -7,7 +7,7 @@ import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
 import type { HostConfig } from '../documents/index.ts';
 import type { ContainerCreate } from '../engine.ts';
-import { commandLine, needsPopulate, populateVolumes, resolveMounts } from '../spec/index.ts';
+import { commandLine, markRoot, needsPopulate, populateVolumes, resolveMounts } from '../spec/index.ts';
 import { nowNs } from '../time.ts';
 import { prepareCreate } from '../validate/index.ts';
 import { layerLimit } from '../validate/storage-opt.ts';
@@ -79,6 +79,8 @@ export function createContainer(
         await job.span('fill the volumes', async () => {
           const rootFd = await context.mountRoot(options.images.containerRoot(id));
           try {
+            // What the engine makes in every root is there before a volume takes it over.
+            markRoot(rootFd);
             await populateVolumes({ mounts, volumes, rootFd });
           } finally {
             closeDescriptor(rootFd);

@@ -6,4 +6,5 @@ export { type BindDetails, type ContainerMount, mountPoint } from './mount-model
 export type { NamespaceJoins } from './namespaces.ts';
 export { needsPopulate, populateVolumes } from './populate.ts';
 export { resolveMounts } from './resolve-mounts.ts';
+export { markRoot } from './root-marks.ts';
 export { apparmorProfile, DEFAULT_APPARMOR_PROFILE } from './security.ts';

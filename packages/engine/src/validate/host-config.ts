@@ -38,7 +38,6 @@ export function checkHostConfig(host: HostConfig): string[] {
   for (const mount of host.Mounts ?? []) {
     const problem = mountProblem(mount);
     if (problem !== undefined) throw invalidParameter(problem);
-    if (mount.Type === 'image') throw notImplemented('mounts of type image are not built yet');
   }
   checkExtraHosts(host.ExtraHosts);
   checkPortBindings(host.PortBindings);

@@ -22,6 +22,10 @@ export type ContainerFiles = {
     options: ExtractOptions,
     signal: AbortSignal,
   ): Promise<void>;
+  /** A tar archive that stands in for a volume: holes, times, links and every attribute are in it. */
+  backUp(root: number, signal: AbortSignal, ended: () => void): Readable;
+  /** Fills an empty directory from such an archive, or any other. @throws invalidParameter when it is cut off */
+  restore(root: number, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
   /** A tar archive of the root alone, without what is mounted over it. */
   export(root: number, signal: AbortSignal, ended: () => void): Readable;
 };
@@ -33,6 +37,11 @@ export function containerFiles(workers: Workers): ContainerFiles {
     target: (root, path) => workers.run({ kind: 'target', root, path }),
     write: async (root, path, source, options, signal) => {
       await workers.run({ kind: 'write', root, path, options }, { input: source, signal });
+    },
+    backUp: (root, signal, ended) => workers.stream({ kind: 'backUp', root }, signal, { onEnded: ended }),
+    restore: async (root, source, signal) => {
+      const options = { keepKind: false, owner: undefined, whole: true };
+      await workers.run({ kind: 'write', root, path: '/', options }, { input: source, signal });
     },
     export: (root, signal, ended) => workers.stream({ kind: 'export', root }, signal, { onEnded: ended }),
   };

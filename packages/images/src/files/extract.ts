@@ -6,7 +6,7 @@ import { type TarHandler, TarParser } from '../tar/parser.ts';
 import { baseOf, cleanEntryName, type LayerPath, parentOf } from '../unpack/entry-path.ts';
 import { check, Tree } from '../unpack/tree.ts';
 import { decompress } from '../worker/decompress.ts';
-import { isCarried, openDirectory, openNode } from './tree-tar.ts';
+import { isCarried, isFaithful, openDirectory, openNode } from './tree-tar.ts';
 
 const { EBUSY, EISDIR, EOPNOTSUPP, EPERM } = constants.errno;
 const NEW_FILE = file.O_WRONLY | file.O_CREAT | file.O_EXCL | file.O_NOFOLLOW;
@@ -17,6 +17,8 @@ export type ExtractOptions = {
   readonly keepKind: boolean;
   /** Owner of everything that is written, instead of what the archive says. */
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** The archive stands for all of the target: its own directory and every attribute are restored, and a part of it is refused. */
+  readonly whole?: boolean;
 };
 
 /**
@@ -34,6 +36,9 @@ export async function extract(
   const parser = new TarParser(extractor);
   await decompress(source, bytes => parser.push(bytes));
   parser.finish();
+  if (options.whole && !parser.complete) {
+    throw invalidParameter('unexpected EOF', { hint: 'the archive is empty or cut off' });
+  }
   extractor.finish();
 }
 
@@ -43,6 +48,7 @@ class Extractor implements TarHandler, Disposable {
   readonly #options: ExtractOptions;
   readonly #directories = new Map<LayerPath, TarEntry>();
   #file: { readonly fd: number; readonly entry: TarEntry } | undefined;
+  #top: TarEntry | undefined;
 
   constructor(root: number, target: LayerPath, options: ExtractOptions) {
     this.#tree = new Tree(root);
@@ -52,7 +58,11 @@ class Extractor implements TarHandler, Disposable {
 
   entry(entry: TarEntry): void {
     const path = this.#pathOf(entry.name);
-    if (path === this.#target) return; // the target's own attributes are not the archive's business
+    if (path === this.#target) {
+      // The target's own attributes are the archive's business only when it stands for all of it.
+      if (this.#options.whole && entry.type === 'directory') this.#top = entry;
+      return;
+    }
     const base = baseOf(path);
     this.#clear(this.#tree.ensure(parentOf(path)), path, entry);
     // Opened anew: clearing a directory away closes all that the tree has open.
@@ -110,6 +120,13 @@ class Extractor implements TarHandler, Disposable {
       const fd = this.#tree.find(path);
       if (fd !== undefined) file.setTimesAt(fd, '.', access ?? modification, modification);
     }
+    const top = this.#top;
+    if (!top) return;
+    const fd = this.#tree.ensure(this.#target);
+    file.changeOwnerAt(fd, '', top.uid, top.gid);
+    file.changeModeAt(file.AT_FDCWD, `/proc/self/fd/${fd}`, top.mode);
+    this.#attributes(top, (name, value) => file.trySetAttributeAt(fd, '', name, value));
+    file.setTimesAt(fd, '.', top.access ?? top.modification, top.modification);
   }
 
   #pathOf(name: ByteString): LayerPath {
@@ -176,7 +193,7 @@ class Extractor implements TarHandler, Disposable {
 
   #attributes(entry: TarEntry, set: (name: ByteString, value: Buffer) => number): void {
     for (const [name, value] of entry.attributes) {
-      if (!isCarried(name)) continue;
+      if (!(this.#options.whole ? isFaithful : isCarried)(name)) continue;
       const result = set(name, Buffer.from(value, 'latin1'));
       if (result !== -EOPNOTSUPP && result !== -EPERM) check(result, 'lsetxattr', name);
     }

@@ -23,6 +23,19 @@ export function* exportTree(root: number): Generator<Buffer> {
   yield endOfArchive();
 }
 
+/** All files of a volume with everything that they have; its own directory is the member `./`. */
+export function* backUpTree(root: number): Generator<Buffer> {
+  const fd = file.openAt(root, '.', file.O_PATH | file.O_DIRECTORY);
+  try {
+    const status = file.statusAt(fd, '');
+    if (!status) throw new SystemCallError('lstat', ENOENT, '/');
+    yield* walkTree(new TreeTar({ faithful: true }), { dir: fd, base: '.', fd, status }, './', () => false);
+  } finally {
+    file.closeDescriptor(fd);
+  }
+  yield endOfArchive();
+}
+
 /**
  * What is at `path`, named by its last part, as `docker cp` reads it. Volumes and binds are gone into, views of the kernel
  * and the container's own /dev are not.

@@ -6,7 +6,7 @@ import { LayerIntake, type TakenLayer } from '../unpack/layer-intake.ts';
 import type { LayerForm, UnpackLimits } from '../unpack/unpacker.ts';
 import type { TaskInput } from '../worker/input.ts';
 import { type ExtractOptions, extract } from './extract.ts';
-import { exportTree, readTree } from './file-tasks.ts';
+import { backUpTree, exportTree, readTree } from './file-tasks.ts';
 import { type Change, changesOf, type Difference, differenceArchive } from './layer-diff.ts';
 import { type PathStatus, pathStatus, targetDirectory } from './path.ts';
 
@@ -20,6 +20,7 @@ export type FileTasks =
   | FileTaskOf<'path', { readonly root: number; readonly path: string }, PathStatus>
   | FileTaskOf<'target', { readonly root: number; readonly path: string }, string>
   | FileTaskOf<'export', { readonly root: number }, undefined>
+  | FileTaskOf<'backUp', { readonly root: number }, undefined>
   | FileTaskOf<'read', { readonly root: number; readonly path: string }, undefined>
   | FileTaskOf<'write', { readonly root: number; readonly path: string; readonly options: ExtractOptions }, undefined>
   | FileTaskOf<'changes', { readonly difference: Difference }, readonly Change[]>
@@ -51,6 +52,8 @@ export async function runFileTask(
         return targetDirectory(task.root, task.path);
       case 'export':
         return await output(exportTree(task.root));
+      case 'backUp':
+        return await output(backUpTree(task.root));
       case 'read':
         return await output(readTree(task.root, task.path));
       case 'write':

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { file, SystemCallError } from '@gantry/linux';
-import type { ByteString, EntryType } from '../tar/entry.ts';
-import { paddingAfter, plainHeader } from '../tar/writer.ts';
+import { BLOCK, type ByteString, type EntryType, type SparseRegion } from '../tar/entry.ts';
+import { type PlainMember, paddingAfter, plainHeader } from '../tar/writer.ts';
 
 const { ENOENT, ENOTDIR, ELOOP } = constants.errno;
 const PIECE = 256 * 1024;
@@ -52,6 +52,13 @@ export function openDirectory(fd: number): number {
  * from elsewhere. A file that shrinks is filled with zeros, one that grows is cut. Synchronous, for worker threads.
  */
 export class TreeTar {
+  /** For an archive that stands in for the tree itself: holes, times of access, lists of access rights, every attribute. */
+  readonly #faithful: boolean;
+
+  constructor({ faithful = false }: { readonly faithful?: boolean } = {}) {
+    this.#faithful = faithful;
+  }
+
   /** Names of files with several links that are in the archive already, by file system and inode. */
   readonly #links = new Map<string, ByteString>();
   readonly #scratch = Buffer.allocUnsafeSlow(PIECE);
@@ -61,11 +68,13 @@ export class TreeTar {
     const type = TYPES.get(status.mode & file.S_IFMT);
     if (type === undefined) return; // a socket means nothing without the process that listens on it
     const pax = new Map<ByteString, ByteString>();
-    for (const [attribute, value] of attributesOf(dir, base, fd, type)) {
+    const carried = this.#faithful ? isFaithful : isCarried;
+    for (const [attribute, value] of attributesOf(dir, base, fd, type, carried)) {
       pax.set(`SCHILY.xattr.${attribute}`, value.toString('latin1'));
     }
     const { seconds, nanoseconds } = status.modification;
     if (nanoseconds !== 0) pax.set('mtime', timeText(status.modification));
+    if (this.#faithful) pax.set('atime', timeText(status.access));
     const common = {
       mode: status.mode & 0o7777,
       uid: status.uid,
@@ -88,8 +97,12 @@ export class TreeTar {
     }
     if (type === 'file') {
       const sizeBytes = withContent ? status.sizeBytes : 0;
+      if (this.#faithful && sizeBytes > 0 && status.blocks * BLOCK < sizeBytes) {
+        yield* this.#sparse(fd, name, sizeBytes, common);
+        return;
+      }
       yield plainHeader({ ...common, type, name, sizeBytes });
-      if (sizeBytes > 0) yield* this.#content(fd, sizeBytes);
+      if (sizeBytes > 0) yield* this.#content(fd, [{ offset: 0, length: sizeBytes }]);
     } else if (type === 'symlink') {
       yield plainHeader({ ...common, type, name, linkName: file.readLinkAt(fd, ''), sizeBytes: 0 });
     } else {
@@ -98,22 +111,58 @@ export class TreeTar {
     }
   }
 
-  *#content(handle: number, sizeBytes: number): Generator<Buffer> {
-    // By the handle: what is opened is the file that was looked at, not a device that took its name.
-    const fd = file.openAt(file.AT_FDCWD, `/proc/self/fd/${handle}`, file.O_RDONLY | file.O_NONBLOCK);
+  /** A file with holes, in GNU's PAX format 1.0: where its data lies comes before the data. @see GNU tar manual, "Sparse Formats" */
+  *#sparse(
+    handle: number,
+    name: ByteString,
+    sizeBytes: number,
+    common: Omit<PlainMember, 'name' | 'type' | 'sizeBytes'>,
+  ): Generator<Buffer> {
+    const fd = openHandle(handle);
+    let regions: readonly SparseRegion[];
     try {
-      for (let done = 0; done < sizeBytes; ) {
-        const piece = this.#scratch.subarray(0, Math.min(PIECE, sizeBytes - done));
-        const n = file.readAt(fd, piece, done);
-        if (n === 0) piece.fill(0);
-        done += n === 0 ? piece.length : n;
-        yield n === 0 ? piece : piece.subarray(0, n);
+      regions = file.dataRegions(fd, sizeBytes);
+    } finally {
+      file.closeDescriptor(fd);
+    }
+    const numbers = [regions.length, ...regions.flatMap(({ offset, length }) => [offset, length])];
+    const text = Buffer.from(`${numbers.join('\n')}\n`);
+    const map = Buffer.concat([text, paddingAfter(text.length)]);
+    const carried = regions.reduce((sum, { length }) => sum + length, map.length);
+    const pax = new Map(common.pax);
+    pax.set('GNU.sparse.major', '1');
+    pax.set('GNU.sparse.minor', '0');
+    pax.set('GNU.sparse.name', name);
+    pax.set('GNU.sparse.realsize', String(sizeBytes));
+    yield plainHeader({ ...common, pax, type: 'file', name, sizeBytes: carried });
+    yield map;
+    yield* this.#content(handle, regions);
+  }
+
+  *#content(handle: number, regions: readonly SparseRegion[]): Generator<Buffer> {
+    const fd = openHandle(handle);
+    let total = 0;
+    try {
+      for (const { offset, length } of regions) {
+        for (let done = 0; done < length; ) {
+          const piece = this.#scratch.subarray(0, Math.min(PIECE, length - done));
+          const n = file.readAt(fd, piece, offset + done);
+          if (n === 0) piece.fill(0);
+          done += n === 0 ? piece.length : n;
+          yield n === 0 ? piece : piece.subarray(0, n);
+        }
+        total += length;
       }
     } finally {
       file.closeDescriptor(fd);
     }
-    if (sizeBytes % 512 !== 0) yield paddingAfter(sizeBytes);
+    if (total % BLOCK !== 0) yield paddingAfter(total);
   }
+}
+
+/** By the handle: what is opened is the file that was looked at, not a device that took its name. */
+function openHandle(handle: number): number {
+  return file.openAt(file.AT_FDCWD, `/proc/self/fd/${handle}`, file.O_RDONLY | file.O_NONBLOCK);
 }
 
 /** Which mounts a walk goes into: all but those that hold no files of a person, or none. */
@@ -149,10 +198,16 @@ export function* walkTree(tar: TreeTar, node: Node, name: ByteString, enters: Cr
 }
 
 /** File capabilities and what users set; overlayfs's own marks and labels of this machine stay here. */
-function attributesOf(dir: number, base: ByteString, fd: number, type: EntryType): (readonly [ByteString, Buffer])[] {
+function attributesOf(
+  dir: number,
+  base: ByteString,
+  fd: number,
+  type: EntryType,
+  carried: (attribute: ByteString) => boolean,
+): (readonly [ByteString, Buffer])[] {
   if (type === 'symlink') return [];
   const all = type === 'directory' ? file.attributesAt(fd, '') : file.attributesAt(dir, base);
-  return all.filter(([name]) => isCarried(name));
+  return all.filter(([name]) => carried(name));
 }
 
 /** Tells whether an extended attribute belongs into an archive. */
@@ -160,6 +215,14 @@ export function isCarried(attribute: ByteString): boolean {
   if (attribute.startsWith('trusted.overlay.') || attribute.startsWith('user.overlay.')) return false;
   if (attribute.includes('=')) return false; // PAX has no way to write it
   return attribute === 'security.capability' || attribute.startsWith('user.') || attribute.startsWith('trusted.');
+}
+
+const ACCESS_LISTS = ['system.posix_acl_access', 'system.posix_acl_default'];
+
+/** The same for an archive of files that are nobody's image: with overlayfs's marks, which may be an engine's inside. */
+export function isFaithful(attribute: ByteString): boolean {
+  if (attribute.includes('=')) return false;
+  return isCarried(attribute) || ACCESS_LISTS.includes(attribute) || /^(trusted|user)\.overlay\./.test(attribute);
 }
 
 function withoutAttributes(pax: ReadonlyMap<ByteString, ByteString>): Map<ByteString, ByteString> {

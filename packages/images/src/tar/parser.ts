@@ -116,6 +116,11 @@ export class TarParser {
       throw invalidParameter('unexpected EOF', { hint: 'the archive is cut off' });
   }
 
+  /** Whether the end that an archive has of its own has been read. */
+  get complete(): boolean {
+    return this.#state.kind === 'trailer';
+  }
+
   #takeBlock(block: Buffer): void {
     this.#handler.literal?.(block);
     const state = this.#state;

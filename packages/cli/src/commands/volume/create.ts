@@ -1,8 +1,8 @@
 import { atMost, type Command } from '../../command.ts';
 import { ExitError } from '../../errors.ts';
 import { list, map, text } from '../../flags/flag.ts';
-import { pairs } from './pairs.ts';
 import { clusterFlags, refuseCluster } from './cluster-flags.ts';
+import { pairs } from './pairs.ts';
 
 export const command: Command = {
   usage: '[VOLUME]',
@@ -19,7 +19,10 @@ export const command: Command = {
     const [argument] = values.args;
     const name = values.text('name');
     if (name && argument) {
-      throw new ExitError(1, 'conflicting options: cannot specify a volume-name through both --name and as a positional arg');
+      throw new ExitError(
+        1,
+        'conflicting options: cannot specify a volume-name through both --name and as a positional arg',
+      );
     }
     const engine = await context.engine();
     const volume = await engine.volumes.create({

@@ -1,8 +1,8 @@
 import { atMost, type Command } from '../../command.ts';
+import { confirm } from '../../confirm.ts';
 import { ExitError } from '../../errors.ts';
 import { parseFilters } from '../../filters.ts';
 import { filter, toggle } from '../../flags/flag.ts';
-import { confirm } from '../../confirm.ts';
 import { humanSize } from '../../render/units.ts';
 
 export const command: Command = {
@@ -17,14 +17,13 @@ export const command: Command = {
     const filters = new Map(parseFilters(values.list('filter')));
     const all = values.on('all');
     if (all) {
-      if (filters.has('all')) throw new ExitError(1, 'conflicting options: cannot specify both --all and --filter all=1');
+      if (filters.has('all'))
+        throw new ExitError(1, 'conflicting options: cannot specify both --all and --filter all=1');
       filters.set('all', new Set(['true']));
     }
     const which = all ? 'all' : 'anonymous';
     const warning = `WARNING! This will remove ${which} local volumes not used by at least one container.\nAre you sure you want to continue?`;
-    if (!values.on('force') && !(await confirm(context, warning))) {
-      throw new ExitError(1, 'volume prune has been cancelled');
-    }
+    if (!values.on('force') && !(await confirm(context, warning))) return 0;
     const engine = await context.engine();
     const { VolumesDeleted, SpaceReclaimed } = await engine.volumes.prune(filters);
     if (VolumesDeleted && VolumesDeleted.length > 0) {

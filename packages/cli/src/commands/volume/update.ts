@@ -1,9 +1,9 @@
-import { atMost, type Command } from '../../command.ts';
+import { type Command, exactly } from '../../command.ts';
 import { text } from '../../flags/flag.ts';
 
 export const command: Command = {
   usage: '[VOLUME]',
-  arity: atMost(1),
+  arity: exactly(1),
   flags: [
     {
       name: 'availability',
