@@ -1,5 +1,6 @@
-import { fstatSync, open } from 'node:fs';
+import { existsSync, fstatSync, open } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { invalidParameter, messageOf, notFound, systemError } from '@gantry/errors';
 import { closeDescriptor, detachedBelow, flags, openInRoot } from '@gantry/linux';
@@ -57,6 +58,7 @@ export class LaunchSlots implements Disposable {
     try {
       slot = await this.openPath(path);
     } catch (error) {
+      if (mount.type === 'volume' && codeOf(error) === 'ENOENT') throw goneVolume(mount, error);
       throw invalidParameter(
         `failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: failed to fulfil mount request: open ${path}: ${openFailure(error)}`,
         { cause: error, hint: 'the source of the mount has changed since the container was created' },
@@ -87,6 +89,16 @@ export class LaunchSlots implements Disposable {
   [Symbol.dispose](): void {
     for (const descriptor of this.#descriptors.splice(1)) closeDescriptor(descriptor);
   }
+}
+
+/** The directory of a volume that somebody has removed by hand. */
+function goneVolume({ name, source }: ContainerMount, cause: unknown): Error {
+  let missing = source;
+  for (let above = dirname(missing); above !== '/' && !existsSync(above); above = dirname(above)) missing = above;
+  return systemError(
+    `error evaluating symlinks from mount source ${JSON.stringify(source)}: lstat ${missing}: no such file or directory`,
+    { cause, hint: `the files of the volume ${name} were removed by hand: remove it and create it again` },
+  );
 }
 
 function noAccess(path: string, error: unknown): Error {
