@@ -238,12 +238,12 @@ class LocalVolumes implements VolumeStore {
     const known = this.#known(name);
     // Nothing is mounted for a root that has nothing to give.
     if (!hasDirectory(rootDescriptor, path)) return;
-    await this.#using(known, ({ record, local, project }, isUsed) =>
+    await this.#using(known, ({ record, local, project }, users) =>
       copyUp({
         rootFd: rootDescriptor,
         path,
         target: record.mountpoint,
-        inPlace: isUsed || local.mount !== undefined,
+        inPlace: users.length > 0 || local.mount !== undefined,
         top: local,
         prepare: directory => {
           if (project !== 0) limitDirectory(name, directory, project, local.sizeBytes);
@@ -253,9 +253,9 @@ class LocalVolumes implements VolumeStore {
   }
 
   async replace(name: string, fill: (directory: string) => Promise<void>): Promise<void> {
-    await this.#using(this.#known(name), async ({ record, local, project }, isUsed) => {
-      if (isUsed) {
-        throw conflict(`restore ${name}: volume is in use - [${[...this.#uses.of(name)].join(', ')}]`, {
+    await this.#using(this.#known(name), async ({ record, local, project }, users) => {
+      if (users.length > 0) {
+        throw conflict(`restore ${name}: volume is in use - [${users.join(', ')}]`, {
           hint: 'stop the containers that use it',
         });
       }
@@ -303,14 +303,14 @@ class LocalVolumes implements VolumeStore {
   }
 
   /** Uses a volume for the time of `work`, which nothing else of the store interrupts. */
-  async #using<T>(known: Known, work: (known: Known, isUsed: boolean) => Promise<T>): Promise<T> {
+  async #using<T>(known: Known, work: (known: Known, users: readonly string[]) => Promise<T>): Promise<T> {
     const { name, mountpoint } = known.record;
     const user = `job-${++this.#jobs}`;
     return this.#alone(name, async () => {
-      const isUsed = this.#uses.of(name).size > 0;
+      const users = [...this.#uses.of(name)];
       await this.#begin(this.#known(name), user);
       try {
-        return await work(known, isUsed);
+        return await work(known, users);
       } finally {
         await this.#uses.end(name, user, mountpoint);
       }

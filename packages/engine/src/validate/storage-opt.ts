@@ -1,5 +1,5 @@
 import { systemError } from '@gantry/errors';
-import { parseSize } from './size.ts';
+import { parseSize } from '@gantry/oci';
 
 /**
  * Bytes that a container's writable layer may have, from `--storage-opt`; 0 for no bound.

@@ -18,7 +18,7 @@ const headers: Row = {
   Availability: 'AVAILABILITY',
   Group: 'GROUP',
   Status: 'STATUS',
-  Label: () => '',
+  Label: (key: string) => key,
 };
 
 export const command: Command = {
