@@ -249,7 +249,8 @@ print(os.getxattr(c+'/plain','user.note'), os.getxattr(c,'trusted.top'), os.getx
 
   test('a backup that pauses its users sees one moment of them', async () => {
     // Two files that a container keeps equal: as they are read one after the other, only a pause finds them so.
-    const write = 'i=0; while :; do i=$((i+1)); echo $i >/n; cp /n /v/.a; mv /v/.a /v/a; cp /n /v/.z; mv /v/.z /v/z; done';
+    const write =
+      'i=0; while :; do i=$((i+1)); echo $i >/n; cp /n /v/.a; mv /v/.a /v/a; cp /n /v/.z; mv /v/.z /v/z; done';
     await succeed(
       'run',
       '-d',
