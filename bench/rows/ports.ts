@@ -12,7 +12,7 @@ const STREAM_MB = 2000;
 const first = (target: Target): number => (target.name === 'gantry' ? 21_000 : 31_000);
 
 /** A server that sends zeros, with no process between it and its socket. */
-const serveZeros = ['nc', '-lk', '-p', '5001', '-e', 'dd', 'if=/dev/zero', 'bs=1M', `count=${STREAM_MB}`];
+const serveZeros = ['nc', '-ll', '-p', '5001', '-e', 'dd', 'if=/dev/zero', 'bs=1M', `count=${STREAM_MB}`];
 
 /** Reads until the end; by bash, which opens the socket, and dd, which reads a megabyte a call. */
 function readAll(

@@ -1,4 +1,4 @@
-import type { EndpointSettings, NetworkCreateRequest, NetworkInspect } from '@gantry/engine';
+import type { EndpointSettings, NetworkCreateRequest, NetworkInspect, PacketPath } from '@gantry/engine';
 import { type FilterValues, filtersQuery } from './filters.ts';
 import type { Transport } from './transport.ts';
 
@@ -17,6 +17,11 @@ export class NetworksClient {
   /** @throws ApiError 404 */
   inspect(ref: string, options: { readonly verbose?: boolean } = {}): Promise<NetworkInspect> {
     return this.#transport.json({ path: pathOf(ref), query: { verbose: options.verbose } });
+  }
+
+  /** Ours: the way of a packet from one end (a container, `host`, `outside`, an address, each with a port) to another. */
+  explain(from: string, to: string, protocol: string): Promise<PacketPath> {
+    return this.#transport.json({ path: '/gantry/path', query: { from, to, protocol } });
   }
 
   /** The document as the engine wrote it. */

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { DistributionInspect, PathStatus, SearchResult } from '@gantry/images';
 import type { JobLog } from '@gantry/jobs';
+import type { PacketPath } from '@gantry/network';
 import type { AttachOptions, ClientConnection } from '@gantry/runtime';
 import type {
   ContainerConfig,
@@ -209,6 +210,8 @@ export interface Networks {
   prune(filters: Filters): Promise<{ NetworksDeleted: string[] | null }>;
   connect(ref: Ref, container: Ref, settings: Partial<EndpointSettings>): Promise<void>;
   disconnect(ref: Ref, container: Ref, force: boolean): Promise<void>;
+  /** Ours: the way of a packet from one end to another. @throws notFound, conflict, invalidParameter */
+  explain(from: string, to: string, protocol: string): Promise<PacketPath>;
 }
 
 export interface Volumes {

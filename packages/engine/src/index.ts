@@ -1,3 +1,4 @@
+export type { PacketPath } from '@gantry/network';
 export type { EngineDefaults, KernelFeatures } from './defaults.ts';
 export { parseDetachKeys } from './detach-keys.ts';
 export type * from './documents/index.ts';

@@ -7,6 +7,7 @@ import type { NetworkContainer, NetworkInspect } from './documents/index.ts';
 import type { Filters, Networks } from './engine.ts';
 import { booleanFilter, checkFilters, matchesPairs, matchesPattern } from './filters.ts';
 import { createNetwork, pruneNetworks, removeNetwork } from './network-changes.ts';
+import { explainPath } from './network-path.ts';
 import { fromMs, rfc3339Nano } from './time.ts';
 
 const KEYS = new Set(['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']);
@@ -32,6 +33,7 @@ export function networksOf(context: EngineContext): Networks {
     create: request => createNetwork(context, request),
     remove: async ref => removeNetwork(context, find(context, ref)),
     prune: filters => pruneNetworks(context, filters),
+    explain: async (from, to, protocol) => explainPath(context, from, to, protocol),
     connect: async (ref, container, settings) => {
       const network = find(context, ref);
       await connectNetwork(context, context.containers.find(container), network, settings);

@@ -1,6 +1,7 @@
 import type { GantryError } from '@gantry/errors';
 import type { Launcher, LaunchFailure, Shim, Step } from '@gantry/runtime';
 import type { StateStore } from '@gantry/store';
+import type { PacketPath, PathRequest } from './explain/face.ts';
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 
@@ -243,6 +244,11 @@ export interface NetworkStack extends AsyncDisposable {
   republish(endpoint: Endpoint, request: RepublishRequest): Promise<Endpoint>;
   /** Holds and publishes an endpoint's ports again after a change of them that was cut off. */
   resumePorts(endpoint: Endpoint, shim: Pick<Shim, 'hold' | 'release'>): Promise<void>;
+  /**
+   * The way of a packet that begins a connection over this machine, computed from its routes and rules as they are now.
+   * Reads the kernel: for people, not for a hot path. `nameOf` gives a container's name for its id.
+   */
+  path(request: PathRequest, nameOf: (containerId: string) => string): PacketPath;
   /** Docker's error for a launch that failed at one of this endpoint's steps; undefined when the step is not of the network. */
   explain(endpoint: Endpoint, containerName: string, failure: LaunchFailure): GantryError | undefined;
   /** Gives address and ports back and removes what the parent steps made (its veth dies with the namespace). Tolerates what is gone. */

@@ -9,6 +9,7 @@ import { hostDriver } from './drivers/host.ts';
 import { ipvlanDriver } from './drivers/ipvlan.ts';
 import { macvlanDriver } from './drivers/macvlan.ts';
 import { nullDriver } from './drivers/null.ts';
+import { readTable, tracePath } from './explain/index.ts';
 import type { Endpoint, NetworkCreate, NetworkRecord, NetworkStack, NetworkStackOptions } from './face.ts';
 import { openFirewall } from './firewall/firewall.ts';
 import { openForwarding } from './forwarding.ts';
@@ -30,7 +31,7 @@ import { prepareNetwork } from './prepare-network.ts';
 import { openNetworkRecords } from './records.ts';
 
 /** How soon rules are repaired that another program (dockerd, firewalld, ufw) flushed or shadowed, while no container starts. */
-const REPAIR_MS = 10_000;
+const REPAIR_MS = 2_000;
 
 /**
  * Opens the networks of one daemon: makes the default ones on first use, and the default bridge when it is missing.
@@ -262,6 +263,19 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       endpoints.get(network.id)?.set(endpoint.id, endpoint);
     },
     explain: explainLaunchFailure,
+    path(request, nameOf) {
+      const links = [...networks.values()].flatMap(network =>
+        network.driver === 'bridge' ? [bridgeName(network)] : [],
+      );
+      return tracePath(request, {
+        view: readHostView(),
+        table: options.iptables ? readTable(options.bridge, forwarding.closed, links) : undefined,
+        network: id => networks.get(id),
+        bridgeOf: network => (network.driver === 'bridge' ? bridgeName(network) : undefined),
+        endpoints: [...endpoints.values()].flatMap(map => [...map.values()]),
+        nameOf,
+      });
+    },
     endpoints: networkId => [...(endpoints.get(networkId)?.values() ?? [])],
     repair,
     async reconcile() {

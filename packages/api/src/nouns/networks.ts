@@ -11,6 +11,7 @@ export const networkRoutes: readonly Route[] = [
   get('/networks/', list),
   get('/networks/{id*}', inspect),
   post('/networks/create', create),
+  get('/gantry/path', path),
   post('/networks/{id*}/connect', connect),
   post('/networks/{id*}/disconnect', disconnect),
   post('/networks/prune', prune),
@@ -32,6 +33,16 @@ async function inspect(call: Call): Promise<void> {
   const scope = call.query.get('scope');
   if (scope !== '' && scope !== network.Scope) throw notFound(`network ${param(call, 'id')} not found`);
   sendJson(call, 200, network);
+}
+
+/** Ours: the way of a packet. */
+async function path(call: Call): Promise<void> {
+  const { query } = call;
+  sendJson(
+    call,
+    200,
+    await call.engine.networks.explain(query.get('from'), query.get('to'), query.get('protocol') || 'tcp'),
+  );
 }
 
 async function create(call: Call): Promise<void> {

@@ -107,6 +107,7 @@ export const entries: readonly Entry[] = [
   entry('Connect a container to a network', 'network connect', () => import('./network/connect.ts')),
   entry('Create a network', 'network create', () => import('./network/create.ts')),
   entry('Disconnect a container from a network', 'network disconnect', () => import('./network/disconnect.ts')),
+  entry('Draw the way of a packet, and where it is dropped', 'network explain', () => import('./network/explain.ts')),
   entry(
     'Display detailed information on one or more networks',
     'network inspect',

@@ -40,9 +40,12 @@ export type ReadRule = {
   readonly comment: string;
   /** It has no condition and returns to the calling chain. */
   readonly returns: boolean;
+  /** It has no condition and drops or rejects. */
+  readonly refuses: boolean;
 };
 
 const RETURN = -5;
+const DROP = 0;
 
 export function parseRule(message: ParsedMessage): ReadRule | undefined {
   if (message.type !== ((NFTABLES << 8) | NftMessage.newRule)) return undefined;
@@ -53,17 +56,22 @@ export function parseRule(message: ParsedMessage): ReadRule | undefined {
     chain: attributeText(attributes.get(2)),
     handle: attributes.get(3)?.readBigUInt64BE(0) ?? 0n,
     comment: data && data[0] === 0 ? attributeText(data.subarray(2)) : '',
-    returns: isReturn(attributes.get(4)),
+    returns: onlyVerdict(attributes.get(4)) === RETURN,
+    refuses: onlyVerdict(attributes.get(4)) === DROP,
   };
 }
 
-function isReturn(expressions: Buffer | undefined): boolean {
+/** The verdict of a rule without conditions; to reject is to drop. */
+function onlyVerdict(expressions: Buffer | undefined): number | undefined {
   const all = expressions ? attributeList(expressions).map(([, value]) => parseAttributes(value)) : [];
-  const acting = all.filter(expression => attributeText(expression.get(1)) !== 'counter');
+  const acting = all.filter(expression => !['counter', 'log'].includes(attributeText(expression.get(1))));
   const [only] = acting;
-  if (acting.length !== 1 || attributeText(only?.get(1)) !== 'immediate') return false;
+  if (acting.length !== 1) return undefined;
+  const name = attributeText(only?.get(1));
+  if (name === 'reject') return DROP;
+  if (name !== 'immediate') return undefined;
   const value = inner(inner(only?.get(2), 2), 2);
-  return value !== undefined && parseAttributes(value).get(1)?.readInt32BE(0) === RETURN;
+  return value && parseAttributes(value).get(1)?.readInt32BE(0);
 }
 
 function inner(value: Buffer | undefined, type: number): Buffer | undefined {

@@ -69,10 +69,25 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
     if (messages.length > 0) await socket.exchangeInBackground(nft.transaction(messages));
   };
 
+  /** Said once a state: a program that lets nobody into its table would fill the log. */
+  let refusedBefore = '';
   const admit = async (): Promise<void> => {
     const messages = foreignMessages([...bridges.keys()]);
     if (messages.length === 0) return;
-    await transact(messages).catch(error => warn('letting packets pass the forward chain of another program', error));
+    try {
+      await transact(messages);
+      refusedBefore = '';
+    } catch (error) {
+      if (String(error) === refusedBefore) return;
+      refusedBefore = String(error);
+      const owned = error instanceof SystemCallError && error.code === 'EPERM';
+      warn(
+        owned
+          ? 'a forward chain drops, and its table lets no other program in (firewalld: set NftablesTableOwner=no, or put our bridges into the zone trusted)'
+          : 'letting packets pass the forward chain of another program',
+        error,
+      );
+    }
   };
 
   const write = async (elements: PortElements): Promise<void> => {

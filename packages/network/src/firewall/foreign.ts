@@ -20,17 +20,7 @@ type Place = { readonly table: nft.Table; readonly chain: string };
 /** The messages that add what is missing of our rules in foreign chains, and delete what is there twice. */
 export function foreignMessages(bridges: readonly string[]): netlink.Message[] {
   using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.netfilter);
-  const places = FAMILIES.flatMap(family =>
-    placesIn(
-      family,
-      socket
-        .request([nft.getChains(family)])
-        .map(nft.parseChain)
-        .filter(chain => chain !== undefined),
-    ),
-  );
-  return places.flatMap(place => {
-    const rules = readRules(socket, place);
+  return places(socket).flatMap(({ place, rules }) => {
     const before = rules.at(-1)?.returns ? rules.at(-1)?.handle : undefined;
     return bridges.flatMap(bridge =>
       [ADMIT.in, ADMIT.out].flatMap(direction => {
@@ -98,15 +88,52 @@ export function disownMessages(bridge: string): netlink.Message[] {
   );
 }
 
-/** The chains of one family that may drop what we forward. */
-function placesIn(family: nft.FamilyNumber, chains: readonly nft.ReadChain[]): Place[] {
-  const places = chains.flatMap(chain => {
-    const mayDrop = chain.base?.hook === nft.Hook.forward && chain.base.policy === 'drop';
-    return mayDrop && !isOfGantry(chain.table) ? [chain] : [];
+/** A forward chain of another program that drops what it does not admit. */
+export type ForeignForwarder = {
+  readonly table: string;
+  readonly chain: string;
+  readonly family: nft.FamilyNumber;
+  /** Bridges of ours that may pass, from them and to them. */
+  readonly admitsFrom: ReadonlySet<string>;
+  readonly admitsTo: ReadonlySet<string>;
+};
+
+/** The chains that may drop what we forward, and for which bridges our rules are in them. */
+export function foreignForwarders(socket: netlink.NetlinkSocket, bridges: readonly string[]): ForeignForwarder[] {
+  return places(socket).map(({ place, rules }) => {
+    const comments = new Set(rules.map(({ comment }) => comment));
+    const admitted = (direction: string) =>
+      new Set(bridges.filter(bridge => comments.has(commentOf(direction, bridge))));
+    const { table, chain } = place;
+    return {
+      table: table.name,
+      chain,
+      family: table.family,
+      admitsFrom: admitted(ADMIT.in),
+      admitsTo: admitted(ADMIT.out),
+    };
   });
-  return places.map(({ table, name }) => {
-    const user = chains.find(chain => chain.table === table && chain.name === DOCKER_USER);
-    return { table: { family, name: table }, chain: user ? DOCKER_USER : name };
+}
+
+/**
+ * Where packets have to be let pass: chains with the policy drop, as those of iptables, and chains that end in a rule that
+ * refuses everything, as firewalld's.
+ */
+function places(socket: netlink.NetlinkSocket): { readonly place: Place; readonly rules: readonly nft.ReadRule[] }[] {
+  return FAMILIES.flatMap(family => {
+    const chains = socket
+      .request([nft.getChains(family)])
+      .map(nft.parseChain)
+      .filter(chain => chain !== undefined);
+    return chains.flatMap(({ table, name, base }) => {
+      if (base?.hook !== nft.Hook.forward || isOfGantry(table)) return [];
+      const own = { table: { family, name: table }, chain: name };
+      const rules = readRules(socket, own);
+      if (base.policy !== 'drop' && !rules.at(-1)?.refuses) return [];
+      const user = chains.some(chain => chain.table === table && chain.name === DOCKER_USER);
+      const place = user ? { ...own, chain: DOCKER_USER } : own;
+      return [{ place, rules: user ? readRules(socket, place) : rules }];
+    });
   });
 }
 

@@ -1,0 +1,3 @@
+export type { PacketPath, PathEnd, PathRequest, PathStep } from './face.ts';
+export { readTable } from './table.ts';
+export { type PathState, tracePath } from './trace.ts';
