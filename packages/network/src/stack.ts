@@ -193,12 +193,20 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     await records.remove(network.id);
   };
 
-  const repair = async (): Promise<void> => {
-    try {
-      await Promise.all([...drivers.values()].map(driver => driver.check()));
-    } catch (error) {
-      warn('repairing rules that another program changed', error);
-    }
+  // One at a time: two that look at the same chains would both add what is missing. One that waits sees what came meanwhile.
+  let repairing: Promise<void> = Promise.resolve();
+  let nextRepair: Promise<void> | undefined;
+  const repair = (): Promise<void> => {
+    nextRepair ??= repairing.then(async () => {
+      nextRepair = undefined;
+      try {
+        await Promise.all([...drivers.values()].map(driver => driver.check()));
+      } catch (error) {
+        warn('repairing rules that another program changed', error);
+      }
+    });
+    repairing = nextRepair;
+    return nextRepair;
   };
   const timer = setInterval(repair, REPAIR_MS).unref();
 

@@ -71,7 +71,7 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
 
   /** Said once a state: a program that lets nobody into its table would fill the log. */
   let refusedBefore = '';
-  const admit = async (): Promise<void> => {
+  const admitNow = async (): Promise<void> => {
     const messages = foreignMessages([...bridges.keys()]);
     if (messages.length === 0) return;
     try {
@@ -88,6 +88,14 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
         error,
       );
     }
+  };
+
+  /** One after the other: two that look at the same chains would both add what is missing. */
+  let admitting: Promise<void> = Promise.resolve();
+  const admit = (): Promise<void> => {
+    const work = admitting.then(admitNow);
+    admitting = work.catch(() => {});
+    return work;
   };
 
   const write = async (elements: PortElements): Promise<void> => {

@@ -67,31 +67,4 @@ inOwnNetwork(import.meta.filename, () => {
     await works();
     assert.deepEqual(warnings, []);
   });
-
-  test('containers work beside a program that refuses at the end of its chain, as firewalld does, also after its reload', async () => {
-    execFileSync('ip', ['link', 'delete', 'wan'], { stdio: 'ignore' });
-    using neighbor = await startNeighbor();
-    const { stack, warnings } = await openTestStack();
-    await using _ = stack;
-    await neighbor.serve('tcp', 7000);
-    const web = await startContainer(stack, [publish(80, 8080)]);
-    using __ = web.sandbox;
-    await web.sandbox.serve('tcp', 80);
-    for (const _ of ['start', 'reload']) {
-      nft(`table inet firewalld
-        delete table inet firewalld
-        table inet firewalld {
-          chain filter_FORWARD { type filter hook forward priority 10; policy accept;
-            ct state established,related accept
-            iifname "lo" accept
-            reject with icmpx admin-prohibited
-          }
-        }`);
-      await assert.rejects(web.sandbox.call('tcp', NEIGHBOR_ADDRESS, 7000), /EHOSTUNREACH|EACCES|ECONNREFUSED/);
-      await stack.repair();
-      assert.equal(await web.sandbox.call('tcp', NEIGHBOR_ADDRESS, 7000), HOST_ADDRESS);
-      assert.equal(await neighbor.call('tcp', HOST_ADDRESS, 8080), NEIGHBOR_ADDRESS);
-    }
-    assert.deepEqual(warnings, []);
-  });
 });
