@@ -1,4 +1,5 @@
 import { mkdir, readdir, rename } from 'node:fs/promises';
+import { file } from '@gantry/linux';
 
 /** The folders that every driver has below its root. */
 export class Folders {
@@ -16,6 +17,8 @@ export class Folders {
     await mkdir(root, { recursive: true, mode: 0o711 });
     for (const name of ['l', 'c', 'incoming', 'trash'])
       await mkdir(`${root}/${name}`, { recursive: true, mode: 0o711 });
+    // Layers are filled here, several at a time, often just after others were removed.
+    file.spreadSubdirectories(`${root}/incoming`);
     return new Folders(root);
   }
 
