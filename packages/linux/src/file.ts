@@ -379,3 +379,4 @@ export function directoryNames(fd: number): ByteString[] {
 
 export { copyContents, dataRegions } from './file-copy.ts';
 export { tryOverlay } from './overlay-probe.ts';
+export { spreadSubdirectories } from './spread-directories.ts';
