@@ -1,4 +1,11 @@
-import type { ImageDeleteItem, ImageHistoryItem, ImageInspect, ImageSummary, ProgressMessage } from '@gantry/engine';
+import type {
+  ImageDeleteItem,
+  ImageExplanation,
+  ImageHistoryItem,
+  ImageInspect,
+  ImageSummary,
+  ProgressMessage,
+} from '@gantry/engine';
 import { type FilterValues, filtersQuery } from './filters.ts';
 import type { Body } from './http.ts';
 import { documents } from './json-lines.ts';
@@ -7,6 +14,13 @@ import type { Transport } from './transport.ts';
 /** Images carry slashes and colons that stay as they are in a path. */
 const of = (ref: string) =>
   `/images/${ref.split('/').map(encodeURIComponent).join('/').replaceAll('%3A', ':').replaceAll('%40', '@')}`;
+
+/** `linux/arm64/v8` as the query parameters of images have it. */
+function platformJson(platform: string | undefined): string | undefined {
+  if (platform === undefined) return undefined;
+  const [os = '', architecture = '', variant] = platform.split('/');
+  return JSON.stringify({ os, architecture, variant });
+}
 
 /** Local images, and their way in and out. */
 export class ImagesClient {
@@ -40,6 +54,18 @@ export class ImagesClient {
 
   history(ref: string): Promise<ImageHistoryItem[]> {
     return this.#transport.json({ path: `${of(ref)}/history` });
+  }
+
+  /** What the image's instructions put where, and what of it nobody needs. Gantry's engine alone answers this. */
+  explain(
+    ref: string,
+    options: { readonly platform?: string; readonly limit?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<ImageExplanation> {
+    return this.#transport.json({
+      path: `/gantry${of(ref)}/explain`,
+      query: { platform: platformJson(options.platform), limit: options.limit },
+      signal: options.signal,
+    });
   }
 
   async tag(ref: string, repository: string, tag: string): Promise<void> {
@@ -87,8 +113,7 @@ export class ImagesClient {
     tag: string,
     options: { readonly platform?: string; readonly authorization?: string; readonly signal?: AbortSignal } = {},
   ): Promise<AsyncIterable<ProgressMessage>> {
-    const [os = '', architecture = '', variant] = (options.platform ?? '').split('/');
-    const platform = options.platform === undefined ? undefined : JSON.stringify({ os, architecture, variant });
+    const platform = platformJson(options.platform);
     const answer = await this.#transport.call({
       method: 'POST',
       path: `${of(image)}/push`,

@@ -13,6 +13,7 @@ import type {
   ExecInspect,
   HostConfig,
   ImageDeleteItem,
+  ImageExplanation,
   ImageHistoryItem,
   ImageInspect,
   ImageSummary,
@@ -150,6 +151,12 @@ export interface Images {
   list(options: { all: boolean; filters: Filters; sharedSize: boolean; manifests: boolean }): Promise<ImageSummary[]>;
   inspect(ref: Ref, options: { platform: string | undefined; manifests: boolean }): Promise<ImageInspect>;
   history(ref: Ref, options: { platform: string | undefined }): Promise<ImageHistoryItem[]>;
+  /** Which instruction put how many bytes where, and what of it nobody needs. */
+  explain(
+    ref: Ref,
+    options: { platform: string | undefined; limit: number },
+    signal: AbortSignal,
+  ): Promise<ImageExplanation>;
   tag(ref: Ref, repository: string, tag: string): Promise<void>;
   /** With `platforms` only those of the name are removed. */
   remove(
@@ -186,8 +193,9 @@ export interface Images {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Makes an image of an archive, or of what a URL names. */
   import(
-    source: Readable,
+    source: Readable | { readonly url: string },
     options: {
       repository: string;
       tag: string;

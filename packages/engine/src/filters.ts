@@ -1,5 +1,6 @@
 import { invalidParameter } from '@gantry/errors';
 import type { Filters } from './engine.ts';
+import { parseSize } from './validate/size.ts';
 
 /** @throws invalidParameter for the first key that is not `accepted` */
 export function checkFilters(filters: Filters, accepted: ReadonlySet<string>): void {
@@ -87,6 +88,32 @@ export function parseGoDuration(text: string): bigint | undefined {
     total += Number(amount) * (GO_UNITS[unit] ?? 0);
   }
   return BigInt(Math.round(text.startsWith('-') ? -total : total));
+}
+
+function single(filters: Filters, key: string): string | undefined {
+  const values = [...(filters.get(key) ?? [])];
+  if (values.length > 1) throw invalidParameter(`more than one ${key} filter specified`);
+  return values[0];
+}
+
+/** A length of time, as `720h`, in nanoseconds. @throws invalidParameter */
+export function durationFilter(filters: Filters, key: string): bigint | undefined {
+  const value = single(filters, key);
+  if (value === undefined) return undefined;
+  const duration = parseGoDuration(value);
+  if (duration === undefined || duration < 0n) {
+    throw invalidParameter(`invalid filter '${key}=${value}'`, { hint: 'give a length of time, as 720h' });
+  }
+  return duration;
+}
+
+/** A number of bytes, as `10GB`. @throws invalidParameter */
+export function sizeFilter(filters: Filters, key: string): number | undefined {
+  const value = single(filters, key);
+  if (value === undefined) return undefined;
+  const size = parseSize(value, 1000);
+  if (typeof size === 'string') throw invalidParameter(size, { hint: `give ${key} a size, as 10GB` });
+  return size;
 }
 
 /** The `until` of prune filters: a Unix time, an RFC 3339 time, or a length of time back from now. */

@@ -1,14 +1,20 @@
 import { isGantryError } from '@gantry/errors';
+import type { StoredImage } from '@gantry/images';
 import type { EngineContext } from './context.ts';
 import type { ImageDeleteItem } from './documents/index.ts';
 import type { Filters } from './engine.ts';
-import { booleanFilter, checkFilters, matchesPruneLabels, untilFilter } from './filters.ts';
+import { booleanFilter, checkFilters, durationFilter, matchesPruneLabels, sizeFilter, untilFilter } from './filters.ts';
 import { removeImage } from './image-remove.ts';
 import { nowNs } from './time.ts';
 
-const KEYS = new Set(['dangling', 'label', 'label!', 'until']);
+/** `unused-for` and `keep-storage` are ours. */
+const KEYS = new Set(['dangling', 'label', 'label!', 'until', 'unused-for', 'keep-storage']);
 
-/** Removes the images that no container uses: those without a name, or all with `dangling=false`. */
+/**
+ * Removes the images that no container uses: those without a name, or all with `dangling=false`; with `unused-for` only
+ * those that were not used for that long, with `keep-storage` the longest unused first, until the layers fit that size.
+ * @throws invalidParameter for a filter that is none, or its value
+ */
 export async function pruneImages(
   context: EngineContext,
   filters: Filters,
@@ -17,7 +23,10 @@ export async function pruneImages(
   const { images: store } = context.options;
   const danglingOnly = booleanFilter(filters, 'dangling', true);
   const until = untilFilter(filters, nowNs());
-  const list = store.list();
+  const unusedFor = durationFilter(filters, 'unused-for');
+  const keepBytes = sizeFilter(filters, 'keep-storage');
+  const usedAtMs = (image: StoredImage): number => Math.max(image.lastUsedAtMs, image.storedAtMs, image.lastTaggedAtMs);
+  const list = [...store.list()].sort((a, b) => usedAtMs(a) - usedAtMs(b));
   const parents = new Set(list.map(image => image.parentId));
   const sizes = new Map<string, number>();
   const deleted: ImageDeleteItem[] = [];
@@ -26,7 +35,13 @@ export async function pruneImages(
     const createdMs = Date.parse(image.config.created ?? '') || 0;
     if (until !== undefined && BigInt(createdMs) * 1_000_000n > until) continue;
     if (!matchesPruneLabels(filters, image.config.config?.Labels ?? null)) continue;
+    if (unusedFor !== undefined && BigInt(usedAtMs(image)) * 1_000_000n > nowNs() - unusedFor) continue;
+    if (keepBytes !== undefined && store.layersSize() <= keepBytes) break;
+    const isUsed = context.containers.ofImage(image.id).size > 0;
+    if (isUsed && (unusedFor !== undefined || keepBytes !== undefined)) continue;
     const named = image.repoTags.length > 0;
+    // One of several platforms goes with the image that has the name.
+    if (!named && image.besideNames.length > 0) continue;
     if (parents.has(image.id) && !named) continue;
     if (danglingOnly && named) continue;
     const names = [...image.repoTags, ...image.repoDigests];

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { invalidParameter } from '@gantry/errors';
 import type { StoredImage } from '@gantry/images';
 import { familiarName, familiarReference, parsePlatform, parseReference, withDefaultTag, withTag } from '@gantry/oci';
@@ -5,6 +6,8 @@ import type { EngineContext } from './context.ts';
 import type { Images } from './engine.ts';
 import { parseImageChanges } from './image-changes.ts';
 import { imageHistory, imageInspect } from './image-documents.ts';
+import { download } from './image-download.ts';
+import { imageExplanation } from './image-explanation.ts';
 import { listImages } from './image-list.ts';
 import { pruneImages } from './image-prune.ts';
 import { pullImages } from './image-pull.ts';
@@ -26,6 +29,16 @@ export function imagesOf(context: EngineContext): Images {
         store.layers(image.id).map(({ sizeBytes }) => sizeBytes),
       );
     },
+    explain: (ref, { platform, limit }, signal) =>
+      jobs.run(
+        'image.explain',
+        ref,
+        async () => {
+          const image = store.get(ref, platform === undefined ? undefined : parsePlatform(platform));
+          return imageExplanation(image, await store.explain(image.id, limit, signal));
+        },
+        signal,
+      ),
     tag: (ref, repository, tag) =>
       jobs.run('image.tag', ref, async () => {
         const image = store.get(ref);
@@ -69,12 +82,14 @@ export function imagesOf(context: EngineContext): Images {
         options.repository,
         async () => {
           const reference = importReference(options.repository, options.tag);
+          const config = parseImageChanges(options.changes);
+          const body = source instanceof Readable ? source : await download(source.url, progress, signal);
           const image = await store.import(
-            source,
+            body,
             {
               reference,
               message: options.message === '' ? 'Imported from -' : options.message,
-              config: parseImageChanges(options.changes),
+              config,
               platform: options.platform,
             },
             signal,

@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream';
 import type { Descriptor, Platform } from '@gantry/oci';
+import type { Explanation } from './explain/explain-task.ts';
 import type { CommitOptions } from './files/commit.ts';
 import type { ContainerFiles } from './files/container-files.ts';
 import type { Change } from './files/layer-diff.ts';
 import type { ContainerLayerOptions } from './storage/driver.ts';
 
+export type { ExplainedFile, ExplainedLayer, Explanation } from './explain/explain-task.ts';
 export type { CommitOptions } from './files/commit.ts';
 export type { Change } from './files/layer-diff.ts';
 export type { PathStatus } from './files/path.ts';
@@ -227,6 +229,8 @@ export interface ImageStore extends AsyncDisposable {
   imageGraphDriverData(imageId: string): Record<string, string>;
   /** The layers of an image, bottom first. */
   layers(imageId: string): readonly { readonly chainId: string; readonly diffId: string; readonly sizeBytes: number }[];
+  /** What the layers of an image store, what hides what, and what is there twice; lists name `limit` files each. */
+  explain(imageId: string, limit: number, signal: AbortSignal): Promise<Explanation>;
   /** Bytes of all layers on disk, each once: LayersSize of `system df`. */
   layersSize(): number;
   /** Loads an archive that was never loaded into this store before; returns whether it was. See seedImages. */

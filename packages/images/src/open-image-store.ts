@@ -125,6 +125,12 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     imageGraphDriverData: imageId => driver.layersData(lowerOf(imageId)),
     layers: imageId =>
       database.imageLayers(imageId).map(({ chainId, diffId, sizeBytes }) => ({ chainId, diffId, sizeBytes })),
+    async explain(imageId, limit, signal) {
+      const below = database.imageLayers(imageId);
+      using _ = layers.pin(below.map(layer => layer.key));
+      const directories = below.map(layer => driver.layerPath(layer.folder));
+      return await fileWorkers.run({ kind: 'explain', directories, limit }, { signal });
+    },
     layersSize: () => database.layers().reduce((sum, layer) => sum + layer.sizeBytes, 0),
 
     async removeContainerLayer(containerId) {

@@ -1,4 +1,4 @@
-import { forbidden, invalidParameter, messageOf, notImplemented, systemError } from '@gantry/errors';
+import { forbidden, invalidParameter, messageOf, systemError } from '@gantry/errors';
 import { bodyStream } from '../http/body.ts';
 import { type Call, get, param, post, type Route, remove } from '../http/call.ts';
 import { parseFilters, withFilter } from '../http/filters.ts';
@@ -15,6 +15,7 @@ export const imageRoutes: readonly Route[] = [
   get('/images/{name*}/get', call => save(call, [param(call, 'name')])),
   get('/images/{name*}/history', history),
   get('/images/{name*}/json', inspect),
+  get('/gantry/images/{name*}/explain', explain),
   post('/images/load', load),
   post('/images/create', create),
   post('/images/{name*}/push', push),
@@ -61,6 +62,16 @@ async function history(call: Call): Promise<void> {
   sendJson(call, 200, await call.engine.images.history(param(call, 'name'), { platform }));
 }
 
+const MAX_EXPLAINED = 10_000;
+
+/** Ours: what an image's instructions put where. */
+async function explain(call: Call): Promise<void> {
+  const limit = Math.min(Number(call.query.get('limit') || 20), MAX_EXPLAINED);
+  if (!Number.isSafeInteger(limit) || limit < 0) throw invalidParameter('limit is no number of files');
+  const options = { platform: onlyPlatform(call), limit };
+  sendJson(call, 200, await call.engine.images.explain(param(call, 'name'), options, call.signal));
+}
+
 async function create(call: Call): Promise<void> {
   const image = call.query.get('fromImage');
   const platform = (call.version >= 32 && call.query.get('platform')) || undefined;
@@ -85,7 +96,6 @@ async function importImage(call: Call, platform: string | undefined): Promise<vo
   const { query } = call;
   const source = query.get('fromSrc');
   if (source === '') throw systemError('Get "http:": http: no Host in request URL');
-  if (source !== '-') throw notImplemented('importing an image from a URL is not built yet');
   const options = {
     repository: query.get('repo'),
     tag: query.get('tag'),
@@ -93,7 +103,8 @@ async function importImage(call: Call, platform: string | undefined): Promise<vo
     changes: query.all('changes'),
     platform,
   };
-  await streamProgress(call, progress => call.engine.images.import(bodyStream(call), options, progress, call.signal));
+  const from = source === '-' ? bodyStream(call) : { url: source };
+  await streamProgress(call, progress => call.engine.images.import(from, options, progress, call.signal));
 }
 
 async function load(call: Call): Promise<void> {

@@ -69,6 +69,11 @@ export const entries: readonly Entry[] = [
     'container port, port',
     () => import('./container/port.ts'),
   ),
+  entry(
+    'Show what made an image large, and what a smaller one would drop',
+    'image explain',
+    () => import('./image/explain.ts'),
+  ),
   entry('Upload an image to a registry', 'image push, push', () => import('./image/push.ts')),
   entry('Rename a container', 'container rename, rename', () => import('./container/rename.ts')),
   entry('Restart one or more containers', 'container restart, restart', () => import('./container/restart.ts')),

@@ -69,4 +69,42 @@ export type ImageHistoryItem = {
   Comment: string;
 };
 
+/** `GET /gantry/images/{name}/explain`. Layers count from 0 at the bottom. */
+export type ImageExplanation = {
+  Id: string;
+  RepoTags: string[];
+  /** Bytes of all files of all layers. */
+  Size: number;
+  /** Bytes that a container sees. */
+  Visible: number;
+  /** Bytes of lower layers that upper ones overwrite or remove. */
+  Hidden: number;
+  /** Bytes of visible files whose content is there once more. */
+  Duplicate: number;
+  /** Bytes of visible files that are not needed at run time, as caches and manuals. */
+  Droppable: number;
+  /** What would be left without all of that. */
+  Least: number;
+  /** The instructions, oldest first. */
+  Steps: {
+    CreatedBy: string;
+    Created: string;
+    /** Undefined for an instruction that made no layer. */
+    Layer?: number;
+    DiffId?: string;
+    Files: number;
+    Size: number;
+    /** Bytes of it that later layers hide. */
+    Hidden: number;
+    /** Bytes of earlier layers that it hides. */
+    Hides: number;
+  }[];
+  LargestFiles: ExplainedFileDocument[];
+  HiddenFiles: (ExplainedFileDocument & { By: number; How: 'overwritten' | 'removed' })[];
+  DuplicateFiles: { Size: number; Files: ExplainedFileDocument[] }[];
+  DroppableFiles: { What: string; Remedy: string; Size: number; Files: number }[];
+};
+
+export type ExplainedFileDocument = { Path: string; Layer: number; Size: number };
+
 export type ImageDeleteItem = { Untagged: string } | { Deleted: string };

@@ -111,7 +111,7 @@ function* readRegion(
 }
 
 /** The record in pieces, so that a large one needs little memory. */
-function* readRecord(path: string): Generator<Buffer> {
+export function* readRecord(path: string): Generator<Buffer> {
   const record = readFileSync(path);
   for (let at = 0; at < record.length; ) {
     const start = at + 4;

@@ -1,3 +1,4 @@
+import type { Explanation } from '../explain/explain-task.ts';
 import type { FileTasks } from '../files/tasks.ts';
 import type { TakenLayer } from '../unpack/layer-intake.ts';
 import type { LayerForm, UnpackLimits } from '../unpack/unpacker.ts';
@@ -84,6 +85,7 @@ export type Tasks =
       },
       number
     >
+  | TaskOf<'explain', { readonly directories: readonly string[]; readonly limit: number }, Explanation>
   | TaskOf<'sync', { readonly path: string }, undefined>
   | FileTasks;
 

@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { isGantryError, messageOf } from '@gantry/errors';
 import { SystemCallError, treeSize } from '@gantry/linux';
+import { explainTask } from '../explain/explain-task.ts';
 import { runFileTask } from '../files/tasks.ts';
 import { limitTask } from '../storage/quotas.ts';
 import { archiveTask } from './archive-task.ts';
@@ -69,6 +70,8 @@ async function run(task: Task, from: TaskInput): Promise<unknown> {
       return treeSize(task.path, task.without);
     case 'limit':
       return limitTask(task);
+    case 'explain':
+      return explainTask(task);
     case 'sync':
       return syncTask(task.path);
     default:
