@@ -13,6 +13,8 @@ const needs: readonly Need[] = [
   { program: 'nft', debian: 'nftables' },
   { program: 'xz', debian: 'xz-utils' },
   { program: 'bzip2', debian: 'bzip2' },
+  { program: 'mkfs.ext4', debian: 'e2fsprogs' },
+  { program: 'losetup', debian: 'mount' },
   { program: 'docker-registry', debian: 'docker-registry' },
 ];
 

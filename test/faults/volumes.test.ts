@@ -20,7 +20,7 @@ import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
 import { rootOnly } from '../harness/skip.ts';
 
 const FILES = 1500;
-const ROUNDS = Number(process.env.GANTRY_VOLUME_ROUNDS ?? 6);
+const ROUNDS = Number(process.env.GANTRY_VOLUME_ROUNDS ?? 3);
 
 describe('volumes in trouble', { skip: rootOnly }, () => {
   let daemon: TestDaemon;

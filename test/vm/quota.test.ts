@@ -16,3 +16,12 @@ test('on Debian 12 both storage drivers bound a writable layer by project quota'
     output,
   );
 });
+
+test('on Debian 12 a volume holds no more than its size', { skip: vmSkip() }, async () => {
+  const { code, output } = await runInVm(
+    'modprobe -a loop quota_v2; node --test --test-reporter=tap packages/volumes/src/quota.test.ts',
+    ['--timeout', '300'],
+  );
+  assert.equal(code, 0, output);
+  assert.match(output, /^ok \d+ - a volume on ext4 holds no more than its size, also after it was restored$/m);
+});

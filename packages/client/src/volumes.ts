@@ -33,13 +33,6 @@ export class VolumesClient {
     return JSON.parse(await this.inspectText(name)) as VolumeDocument;
   }
 
-  /** Cluster volumes only, which need a swarm: the engine refuses every other one. */
-  async update(name: string): Promise<void> {
-    const { ClusterVolume } = (await this.inspect(name)) as { ClusterVolume?: { Version?: { Index?: number } } };
-    const version = ClusterVolume?.Version?.Index ?? 0;
-    await this.#transport.done({ method: 'PUT', path: of(name), query: { version }, json: {} });
-  }
-
   prune(filters?: FilterValues): Promise<{ VolumesDeleted: string[] | null; SpaceReclaimed: number }> {
     return this.#transport.json({ method: 'POST', path: '/volumes/prune', query: { filters: filtersQuery(filters) } });
   }

@@ -93,7 +93,8 @@ static int make_all(const struct executor *e, int at, const char *path, size_t l
     memcpy(prefix, path, i);
     prefix[i] = 0;
     int next = open_named(e, at, prefix, O_PATH | O_DIRECTORY, 0);
-    if (next < 0) return next;
+    // What refused to make it says more than that it is missing.
+    if (next < 0) return next == -ENOENT && error ? error : next;
     close_fd(&parent);
     parent = next;
   }

@@ -8,7 +8,13 @@ import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
 import { RestartDecider } from '../restart-policy.ts';
 import { containerCgroup } from '../spec/cgroup.ts';
-import { apparmorProfile, buildLaunch, DEFAULT_APPARMOR_PROFILE, sharedMemoryPath } from '../spec/index.ts';
+import {
+  apparmorProfile,
+  type BuiltLaunch,
+  buildLaunch,
+  DEFAULT_APPARMOR_PROFILE,
+  sharedMemoryPath,
+} from '../spec/index.ts';
 import { keepDefaultProfile } from '../system/apparmor.ts';
 import { fromMs } from '../time.ts';
 import { endAttachments } from './attachments.ts';
@@ -16,6 +22,7 @@ import type { Container } from './container.ts';
 import { watchRun } from './exit.ts';
 import { unmount } from './host-mounts.ts';
 import { namespaceJoins } from './joins.ts';
+import { explainMount } from './mount-failure.ts';
 import { attachNetworks, networkOwner } from './networks.ts';
 import { removeContainer } from './remove.ts';
 import { specContainer } from './spec-container.ts';
@@ -160,7 +167,7 @@ async function launch(context: EngineContext, container: Container, job: Job): P
       }),
     )
     .catch((error: unknown) => {
-      throw explained(context, container, network.value, error);
+      throw explained(context, container, network.value, built, error);
     });
   undo.commit();
   for (const { endpoint } of network.value.attachments) void options.networks.started(endpoint, shim.pid);
@@ -180,15 +187,21 @@ async function launch(context: EngineContext, container: Container, job: Job): P
 
 type Attached = { readonly attachments: readonly NetworkAttachment[]; readonly networks: readonly NetworkRecord[] };
 
-/** The network's own words for a failure at one of its steps: a port that is taken, an address in use. */
-function explained(context: EngineContext, container: Container, network: Attached, error: unknown): unknown {
+/** Better words for a failure at a step of the network (a port that is taken, an address in use) or of a mount. */
+function explained(
+  context: EngineContext,
+  container: Container,
+  network: Attached,
+  { spec, plan }: BuiltLaunch,
+  error: unknown,
+): unknown {
   const failure = error instanceof GantryError ? error.cause : undefined;
   if (!isLaunchFailure(failure)) return error;
   for (const { endpoint } of network.attachments) {
     const explanation = context.options.networks.explain(endpoint, container.name, failure);
     if (explanation) return explanation;
   }
-  return error;
+  return explainMount(spec.mounts, plan, failure, error) ?? error;
 }
 
 function isLaunchFailure(cause: unknown): cause is LaunchFailure {

@@ -1,4 +1,5 @@
 import { type Command, exactly } from '../../command.ts';
+import { ExitError } from '../../errors.ts';
 import { text } from '../../flags/flag.ts';
 
 export const command: Command = {
@@ -12,10 +13,9 @@ export const command: Command = {
       fallback: '"active"',
     },
   ],
-  /** The engine says why it cannot: only cluster volumes can be updated. */
   async run(context, values) {
     const engine = await context.engine();
-    await engine.volumes.update(values.args[0] ?? '');
-    return 0;
+    await engine.volumes.inspect(values.args[0] ?? '');
+    throw new ExitError(1, 'can only update cluster volumes');
   },
 };
