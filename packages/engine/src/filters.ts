@@ -1,6 +1,6 @@
 import { invalidParameter } from '@gantry/errors';
+import { parseSize } from '@gantry/oci';
 import type { Filters } from './engine.ts';
-import { parseSize } from './validate/size.ts';
 
 /** @throws invalidParameter for the first key that is not `accepted` */
 export function checkFilters(filters: Filters, accepted: ReadonlySet<string>): void {
