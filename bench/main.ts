@@ -13,6 +13,7 @@ import type { Row } from './row.ts';
 import { ownRows } from './rows/alone.ts';
 import { apiRows } from './rows/api.ts';
 import { memoryRows } from './rows/memory.ts';
+import { networkRows } from './rows/network.ts';
 import { ownPortRows, portRows } from './rows/ports.ts';
 import { runRows } from './rows/run.ts';
 import { streamRows } from './rows/streams.ts';
@@ -42,6 +43,7 @@ const all: readonly Row[] = [
   ...transferRows,
   ...portRows,
   ...volumeRows,
+  ...networkRows,
 ];
 const allAlone = [...ownRows, ...transferOwnRows, ...ownPortRows];
 const wanted = values.rows?.split(',');
