@@ -2,6 +2,9 @@ import type { ProgressMessage } from '@gantry/client';
 import { ExitError } from './errors.ts';
 import { humanSize } from './render/units.ts';
 
+/** In a narrower terminal the line has no room for a rate. */
+const WIDE = 110;
+
 type Terminal = NodeJS.WriteStream | undefined;
 
 /**
@@ -16,6 +19,7 @@ export async function showProgress(
 ): Promise<void> {
   const terminal: Terminal = out.isTTY ? out : undefined;
   const rows = new Map<string, number>();
+  const rates = new TransferRates();
   let below = 0; // lines under the first row
   for await (const message of messages) {
     if (message.aux !== undefined && message.aux !== null) {
@@ -24,7 +28,8 @@ export async function showProgress(
     }
     const failed = message.errorDetail?.message ?? message.error;
     if (failed) throw new ExitError(1, failed);
-    const line = progressLine(message, terminal?.columns ?? 0);
+    const line =
+      progressLine(message, terminal?.columns ?? 0) + ((terminal?.columns ?? 0) >= WIDE ? rates.text(message) : '');
     if (!terminal) {
       if (message.stream !== undefined && message.stream !== '') out.write(message.stream);
       else if (!hasBar(message)) out.write(`${line}\n`);
@@ -45,6 +50,30 @@ export async function showProgress(
       const up = below - row;
       out.write(`\x1b[${up}A\x1b[2K\r${line}\r\x1b[${up}B`);
     }
+  }
+}
+
+/** How fast the bytes of each row have come in the last moments. */
+class TransferRates {
+  readonly #rows = new Map<string, { status: string; ms: number; bytes: number; rate: number }>();
+
+  /** `  12.3MB/s`, empty while nothing can be said. */
+  text({ id = '', status = '', progressDetail }: ProgressMessage, nowMs = performance.now()): string {
+    const bytes = progressDetail?.current;
+    if (id === '' || bytes === undefined) return '';
+    const row = this.#rows.get(id);
+    if (row?.status !== status || bytes < row.bytes) {
+      this.#rows.set(id, { status, ms: nowMs, bytes, rate: 0 });
+      return '';
+    }
+    const ms = nowMs - row.ms;
+    // Over half a second at least, so that the figure can be read.
+    if (ms >= 500) {
+      const rate = ((bytes - row.bytes) / ms) * 1000;
+      this.#rows.set(id, { status, ms: nowMs, bytes, rate });
+      return rate > 0 ? `  ${humanSize(rate, 3)}/s` : '';
+    }
+    return row.rate > 0 ? `  ${humanSize(row.rate, 3)}/s` : '';
   }
 }
 

@@ -2,24 +2,43 @@ import type { EngineClient } from '@gantry/client';
 import { showProgress } from './progress.ts';
 import type { Reference } from './reference.ts';
 
-/** Pulls an image and shows its progress on `out`, or nothing. @throws ExitError with the registry's refusal */
+/**
+ * Pulls an image and shows its progress on `out`, or nothing.
+ * @param options `explain` draws on it where the time went
+ * @throws ExitError with the registry's refusal
+ */
 export async function pullImage(
   engine: EngineClient,
   reference: Reference,
-  options: { readonly platform?: string | undefined; readonly out: NodeJS.WriteStream | undefined },
+  options: {
+    readonly platform?: string | undefined;
+    readonly out: NodeJS.WriteStream | undefined;
+    readonly explain?: NodeJS.WriteStream | undefined;
+  },
 ): Promise<void> {
   const tag = reference.digest ?? reference.tag ?? '';
   const { registryAuthorization } = await import('./registry-auth.ts');
   const messages = await engine.images.pull(reference.familiarName, tag, {
     platform: options.platform || undefined,
     authorization: registryAuthorization(reference.fullName),
+    explain: options.explain !== undefined,
   });
-  if (options.out) return showProgress(messages, options.out);
+  const explained = options.explain && (await explainOn(options.explain));
+  if (options.out) return showProgress(messages, options.out, explained);
   for await (const message of messages) {
+    explained?.(message.aux);
     const failed = message.errorDetail?.message ?? message.error;
     if (failed) {
       const { ExitError } = await import('./errors.ts');
       throw new ExitError(1, failed);
     }
   }
+}
+
+async function explainOn(out: NodeJS.WriteStream): Promise<(aux: unknown) => void> {
+  const { pullTrace, pullTraceText } = await import('./render/pull-trace.ts');
+  return aux => {
+    const trace = pullTrace(aux);
+    if (trace) out.write(`${pullTraceText(trace, out.columns)}\n`);
+  };
 }

@@ -10,6 +10,7 @@ export const command: Command = {
   flags: [
     { name: 'all-tags', short: 'a', kind: toggle, help: 'Download all tagged images in the repository' },
     { name: 'disable-content-trust', kind: toggle, help: 'Skip image verification', fallback: 'true', hidden: true },
+    { name: 'explain', kind: toggle, help: 'Show where the time of the pull went, layer by layer' },
     { name: 'platform', kind: text, help: 'Set platform if server is multi-platform capable' },
     { name: 'quiet', short: 'q', kind: toggle, help: 'Suppress verbose output' },
   ],
@@ -28,6 +29,7 @@ export const command: Command = {
     await pullImage(await context.engine(), reference, {
       platform: values.text('platform'),
       out: quiet ? undefined : context.stdout,
+      explain: values.on('explain') ? context.stdout : undefined,
     });
     context.stdout.write(`${fullName(reference)}\n`);
     return 0;
