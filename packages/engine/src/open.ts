@@ -8,6 +8,7 @@ import { stopRunning } from './containers/stop.ts';
 import { EngineContext } from './context.ts';
 import type { Engine } from './engine.ts';
 import { execsOf } from './exec/index.ts';
+import { unwatchHealth } from './health/watch.ts';
 import { imagesOf } from './images.ts';
 import { networksOf } from './networks.ts';
 import type { EngineOptions } from './options.ts';
@@ -74,7 +75,10 @@ async function close(context: EngineContext): Promise<void> {
   for (const container of context.containers.all()) {
     if (container.state.status === 'restarting') container.state.cancel();
     endAttachments(container.pendingAttachments.splice(0));
-    if (container.run) closeResolver(container.run);
+    if (container.run) {
+      closeResolver(container.run);
+      unwatchHealth(container.run);
+    }
     await container.run?.shim[Symbol.asyncDispose]();
   }
   store.flush();

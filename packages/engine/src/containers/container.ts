@@ -15,6 +15,8 @@ export type Run = {
   readonly ended: Promise<void>;
   /** Answers its questions for names, on user-defined networks. */
   resolver?: Resolver | undefined;
+  /** Its health check, while it is neither paused nor over. */
+  health?: Disposable | undefined;
   /** Its end has come, or the engine's. */
   over?: boolean;
 };
@@ -97,7 +99,7 @@ export class Container {
     const since = (time: string | undefined): string => humanDuration(nowNs() - BigInt(time ?? '0'));
     switch (this.state.status) {
       case 'running':
-        return `Up ${since(startedNs)}`;
+        return `Up ${since(startedNs)}${this.#healthText()}`;
       case 'paused':
         return `Up ${since(startedNs)} (Paused)`;
       case 'restarting':
@@ -111,6 +113,12 @@ export class Container {
       case 'exited':
         return finishedNs === undefined ? '' : `Exited (${exitCode}) ${since(finishedNs)} ago`;
     }
+  }
+
+  #healthText(): string {
+    const { health } = this.facts;
+    if (!health) return '';
+    return health.status === 'starting' ? ' (health: starting)' : ` (${health.status})`;
   }
 
   get status(): ContainerStateDocument['Status'] {

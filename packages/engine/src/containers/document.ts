@@ -1,5 +1,6 @@
 import type { Endpoint } from '@gantry/network';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '../documents/index.ts';
+import type { Health } from '../health/health.ts';
 import type { ContainerMount, EtcFiles } from '../spec/index.ts';
 
 /** What create decided about a container; only rename, update, connect and disconnect change it. Plain JSON. */
@@ -31,6 +32,8 @@ export type ContainerFacts = {
   /** A person stopped or killed it since its last start. */
   manuallyStopped: boolean;
   paused: boolean;
+  /** Present for a container with a health check, from its first start. */
+  health?: Health | undefined;
   /** A removal began and failed half-way. */
   dead: boolean;
   /** Present while it runs: what an engine that starts again needs to take it over. */

@@ -3,6 +3,7 @@ import { Job } from '@gantry/jobs';
 import { cgroup } from '@gantry/linux';
 import type { ExitStatus, Shim } from '@gantry/runtime';
 import type { EngineContext } from '../context.ts';
+import { endHealth, unwatchHealth, watchHealth } from '../health/watch.ts';
 import { fromMs, nowNs } from '../time.ts';
 import { endAttachments } from './attachments.ts';
 import { cleanUpRun } from './clean-up.ts';
@@ -23,6 +24,7 @@ export function watchRun(context: EngineContext, container: Container, shim: Shi
   const run: Run = { shim, facts, ended };
   container.become({ status: container.facts.paused ? 'paused' : 'running', run });
   void context.inBackground(`answer the questions of ${container.id}`, startResolver(context, container, run));
+  if (!container.facts.paused) watchHealth(context, container, run);
   shim.onDetach(execId => {
     if (execId === undefined) context.containerEvent(container, 'detach');
     else context.containerEvent(container, 'exec_detach', { execID: execId });
@@ -34,6 +36,7 @@ export function watchRun(context: EngineContext, container: Container, shim: Shi
   const recorded = end.then(async known => {
     if (context.phase === 'closed') return;
     endResolver(context, run);
+    unwatchHealth(run);
     const told = known ?? (await lostShim(context, container, run));
     await container.lock.run(() => recordExit(context, container, run.facts, told));
     resolve();
@@ -94,6 +97,7 @@ export async function recordExit(
   container.settled = context.inBackground(`clean up after ${container.id}`, settled);
   if (ports) await detached.catch(() => {});
 
+  endHealth(container, undefined);
   context.execs.endAllOf(container.id);
   const ranMs = Math.max(0, Number(finishedNs - startedNs) / 1e6);
   const stopping = context.phase !== 'open';

@@ -1,5 +1,6 @@
 import type { EngineContext } from '../context.ts';
-import type { ContainerInspect, ContainerStateDocument } from '../documents/index.ts';
+import type { ContainerInspect, ContainerStateDocument, HealthDocument } from '../documents/index.ts';
+import type { Health } from '../health/health.ts';
 import { apparmorProfile, mountPoint } from '../spec/index.ts';
 import { NEVER, rfc3339Nano } from '../time.ts';
 import type { Container } from './container.ts';
@@ -43,6 +44,19 @@ export async function inspectContainer(
   };
 }
 
+function healthDocument({ status, failingStreak, log }: Health): HealthDocument {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ startNs, endNs, exitCode, output }) => ({
+      Start: rfc3339Nano(BigInt(startNs)),
+      End: rfc3339Nano(BigInt(endNs)),
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
+}
+
 export function stateDocument(container: Container): ContainerStateDocument {
   const { facts, state, run } = container;
   const time = (at: string | undefined): string => (at === undefined ? NEVER : rfc3339Nano(BigInt(at)));
@@ -58,5 +72,6 @@ export function stateDocument(container: Container): ContainerStateDocument {
     Error: facts.error,
     StartedAt: time(facts.startedNs),
     FinishedAt: time(facts.finishedNs),
+    ...(facts.health ? { Health: healthDocument(facts.health) } : {}),
   };
 }

@@ -86,7 +86,7 @@ export class ContainerFilter {
       return false;
     }
     if (!matchesPattern(filters, 'status', container.status)) return false;
-    if (!matchesExactly(filters, 'health', 'none')) return false;
+    if (!matchesExactly(filters, 'health', container.facts.health?.status ?? 'none')) return false;
     if (filters.has('volume') && !values(filters, 'volume').some(value => usesVolume(container, value))) return false;
     if (this.#images && !this.#images.has(document.imageId)) return false;
     if (filters.has('network') && !values(filters, 'network').some(value => onNetwork(container, value))) return false;

@@ -1,6 +1,7 @@
 import { conflict, messageOf, systemError } from '@gantry/errors';
 import { cgroup } from '@gantry/linux';
 import type { EngineContext } from '../context.ts';
+import { unwatchHealth, watchHealth } from '../health/watch.ts';
 import type { Container } from './container.ts';
 import { notRunning } from './kill.ts';
 
@@ -15,6 +16,7 @@ export function pauseContainer(context: EngineContext, container: Container): Pr
       }
       if (state.status !== 'running') throw notRunning(container);
       await freeze(context, container, state.run.facts.cgroupPath, true);
+      unwatchHealth(state.run);
       container.become({ status: 'paused', run: state.run });
     }),
   );
@@ -28,6 +30,7 @@ export function unpauseContainer(context: EngineContext, container: Container): 
       if (state.status !== 'paused') throw systemError(`Container ${container.id} is not paused`);
       await freeze(context, container, state.run.facts.cgroupPath, false);
       container.become({ status: 'running', run: state.run });
+      watchHealth(context, container, state.run);
     }),
   );
 }

@@ -6,6 +6,7 @@ import type { NetworkAttachment, NetworkRecord } from '@gantry/network';
 import type { LaunchFailure } from '@gantry/runtime';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
+import { beginHealth } from '../health/watch.ts';
 import { RestartDecider } from '../restart-policy.ts';
 import { containerCgroup } from '../spec/cgroup.ts';
 import {
@@ -180,6 +181,7 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   facts.oomKilled = false;
   facts.paused = false;
   facts.run = { ...run, launched: true };
+  beginHealth(container);
   watchRun(context, container, shim, facts.run);
   context.containerEvent(container, 'start');
   void context.inBackground(`save ${id}`, context.storage.saveFacts(container));

@@ -189,6 +189,12 @@ export type MountPoint = {
   Propagation: string;
 };
 
+export type HealthDocument = {
+  Status: string;
+  FailingStreak: number;
+  Log: { Start: string; End: string; ExitCode: number; Output: string }[];
+};
+
 export type ContainerStateDocument = {
   Status: 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
   Running: boolean;
@@ -202,6 +208,8 @@ export type ContainerStateDocument = {
   /** RFC 3339 with nanoseconds; `0001-01-01T00:00:00Z` when never. */
   StartedAt: string;
   FinishedAt: string;
+  /** Of a container with a health check, from its first start. */
+  Health?: HealthDocument;
 };
 
 export type NetworkSettingsDocument = {

@@ -17,7 +17,7 @@ const EXEC_TIMEOUT_MS = 60_000;
 /** Starts an exec without a client. @throws conflict when it ran already, GantryError with exitCode 126 or 127 */
 export async function startDetached(context: EngineContext, id: string): Promise<void> {
   const { exec, container } = claim(context, id);
-  await run(context, container, exec, undefined, []);
+  await runExec(context, container, exec, undefined, []);
 }
 
 /** Checks an exec; its process starts when the client is connected. An error after that is written to the client. */
@@ -42,7 +42,7 @@ export function startAttached(
         },
       };
       try {
-        await run(context, container, exec, options.consoleSize, [attachment]);
+        await runExec(context, container, exec, options.consoleSize, [attachment]);
       } catch (error) {
         tellClient(connection, config.Tty, `${messageOf(error)}\r\n`);
       }
@@ -62,7 +62,8 @@ function claim(context: EngineContext, id: string): { exec: ExecRecord; containe
   return { exec, container };
 }
 
-function run(
+/** Runs an exec that is marked as started. */
+export function runExec(
   context: EngineContext,
   container: Container,
   exec: ExecRecord,

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { invalidParameter, notImplemented } from '@gantry/errors';
+import { invalidParameter } from '@gantry/errors';
 import type { ContainerConfig } from '../documents/index.ts';
 import { parseSignal } from '../signals.ts';
 
@@ -11,7 +11,7 @@ export function cleanPath(path: string): string {
   return clean.length > 1 && clean.endsWith('/') ? clean.slice(0, -1) : clean;
 }
 
-/** Checks the container's own configuration as the client sent it. @throws invalidParameter, notImplemented */
+/** Checks the container's own configuration as the client sent it. @throws invalidParameter */
 export function checkConfig(config: ContainerConfig): void {
   if (config.WorkingDir !== '') {
     if (!config.WorkingDir.startsWith('/')) {
@@ -30,10 +30,6 @@ export function checkConfig(config: ContainerConfig): void {
   checkHealthcheck(config);
 }
 
-/**
- * An explicit check is refused, since nothing would run it yet; one that comes with the image is only kept in the
- * configuration, so that such images run.
- */
 function checkHealthcheck({ Healthcheck: check }: ContainerConfig): void {
   if (!check) return;
   for (const key of ['Interval', 'Timeout', 'StartPeriod', 'StartInterval'] as const) {
@@ -42,11 +38,5 @@ function checkHealthcheck({ Healthcheck: check }: ContainerConfig): void {
     if (key === 'Timeout' && (check.Retries ?? 0) < 0) {
       throw invalidParameter('Retries in Healthcheck cannot be negative');
     }
-  }
-  const [kind] = check.Test ?? [];
-  if (kind !== undefined && kind !== 'NONE') {
-    throw notImplemented('health checks are not built yet', {
-      hint: 'leave out --health-cmd, or use --no-healthcheck',
-    });
   }
 }

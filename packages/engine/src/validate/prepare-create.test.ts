@@ -248,12 +248,6 @@ const REFUSED: [what: string, given: Partials, message: string, kind?: GantryErr
     'Interval in Healthcheck cannot be less than 1ms',
   ],
   ['health retries', { config: { Healthcheck: { Retries: -1 } } }, 'Retries in Healthcheck cannot be negative'],
-  [
-    'health check',
-    { config: { Healthcheck: { Test: ['CMD', 'true'] } } },
-    'health checks are not built yet',
-    'notImplemented',
-  ],
   ['link', { host: { Links: ['a:b'] } }, '--link is not built yet', 'notImplemented'],
   ['tmpfs path', { host: { Tmpfs: { b: '' } } }, "invalid mount path: 'b' mount path must be absolute"],
   ['tmpfs root', { host: { Tmpfs: { '/': '' } } }, "invalid specification: destination can't be '/'"],
@@ -443,7 +437,7 @@ for (const [what, cmd, entry, expectCmd, expectEntry] of COMMANDS) {
   });
 }
 
-test("an image's health check is kept, though nothing runs it yet", () => {
+test("an image's health check is kept", () => {
   const Healthcheck = { Test: ['CMD', 'true'], Interval: 5e9 };
   assert.deepEqual(prepare({ image: { Healthcheck } }).config.Healthcheck, Healthcheck);
   const off = prepare({ image: { Healthcheck }, config: { Healthcheck: { Test: ['NONE'] } } });
