@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -209,6 +210,105 @@ test('a volume with o=bind is filled in the directory of the host that it shows'
       assert.deepEqual(readdirSync(shown), ['x']);
       await volumes.remove('data');
       assert.deepEqual(readdirSync(shown), ['x'], 'what belongs to the host stays');
+    });
+  } finally {
+    closeSync(fd);
+  }
+});
+
+const tmpfs = { type: 'tmpfs', device: 'tmpfs', o: 'size=64k' };
+const mounts = (place: string): number =>
+  readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .filter(line => line.split(' ')[1] === place).length;
+
+test('a volume with a device is mounted from its first use to its last', ROOT, async () => {
+  await withStore('uses', async volumes => {
+    const { mountpoint } = await volumes.create({ ...plain, name: 'data', driverOptions: tmpfs });
+    await Promise.all([volumes.acquire('data', 'a'), volumes.acquire('data', 'b'), volumes.acquire('data', 'a')]);
+    assert.equal(mounts(mountpoint), 1);
+    assert.deepEqual([...volumes.usersOf('data')], ['a', 'b']);
+    await assert.rejects(volumes.remove('data'), {
+      kind: 'conflict',
+      message: 'remove data: volume has active mounts',
+    });
+    await volumes.release('data', 'a');
+    assert.equal(mounts(mountpoint), 1);
+    await volumes.release('data', 'nobody');
+    await volumes.release('data', 'b');
+    assert.equal(mounts(mountpoint), 0);
+    await volumes.remove('data');
+  });
+});
+
+test('a mount that fails is told in dockerd’s words, without the password, and leaves nothing', ROOT, async () => {
+  await withStore('fails', async volumes => {
+    const driverOptions = { type: 'tmpfs', device: 'x', o: 'nosuid,password=secret,odd=1' };
+    const { mountpoint } = await volumes.create({ ...plain, name: 'data', driverOptions });
+    await assert.rejects(volumes.acquire('data', 'a'), {
+      kind: 'system',
+      message: `error while mounting volume '${mountpoint}': failed to mount local volume: mount x:${mountpoint}, flags: 0x2, data: password=********,odd=1: invalid argument`,
+    });
+    assert.equal(mounts(mountpoint), 0);
+    assert.deepEqual([...volumes.usersOf('data')], []);
+    await volumes.remove('data');
+  });
+});
+
+test('the next store takes over what is used and ends what a crash has left', ROOT, async () => {
+  const root = join(scratch, 'crashed');
+  const path = join(scratch, 'crashed.db');
+  {
+    using store = new StateStore(path);
+    const volumes = await openVolumeStore({ root, store, run });
+    for (const name of ['used', 'unused']) {
+      await volumes.create({ ...plain, name, driverOptions: tmpfs });
+      await volumes.acquire(name, 'a');
+    }
+    for (const name of ['half', 'gone', 'lost']) await volumes.create({ ...plain, name });
+    mkdirSync(join(root, 'half', '.staging/x'), { recursive: true });
+    mkdirSync(join(root, '.trash'), { recursive: true });
+    // A removal that ended between the rename and the commit, and a directory that somebody removed by hand.
+    renameSync(join(root, 'gone'), join(root, '.trash', 'gone@1'));
+    rmSync(join(root, 'lost'), { recursive: true });
+  }
+  using store = new StateStore(path);
+  const volumes = await openVolumeStore({ root, store, run });
+  await volumes.adopt(new Map([['used', new Set(['a'])]]));
+  const place = (name: string): string => join(root, name, '_data');
+  assert.deepEqual([mounts(place('used')), mounts(place('unused'))], [1, 0]);
+  assert.deepEqual(
+    volumes.list().map(({ name }) => name),
+    ['half', 'lost', 'unused', 'used'],
+  );
+  assert.deepEqual(readdirSync(join(root, 'half')), ['_data']);
+  await volumes.release('used', 'a');
+  assert.equal(mounts(place('used')), 0);
+});
+
+test('what is filled while others look is filled in its place, and goes on after it was cut short', ROOT, async () => {
+  const root = join(scratch, 'seen-image');
+  mkdirSync(join(root, 'data', 'sub'), { recursive: true });
+  for (const name of ['one', 'two', 'sub/three']) writeFileSync(join(root, 'data', name), name);
+  const fd = openSync(root, 'r');
+  try {
+    await withStore('seen', async volumes => {
+      const { mountpoint } = await volumes.create({ ...plain, name: 'data' });
+      await volumes.acquire('data', 'a');
+      const inode = statSync(mountpoint).ino;
+      await volumes.copyUp('data', fd, '/data');
+      assert.equal(statSync(mountpoint).ino, inode);
+      assert.deepEqual(readdirSync(mountpoint).sort(), ['one', 'sub', 'two']);
+      // As a kill in the middle leaves it.
+      rmSync(join(mountpoint, 'sub/three'));
+      writeFileSync(join(mountpoint, 'one'), 'written since');
+      writeFileSync(join(mountpoint, '.gantry-partial-two'), 'tw');
+      writeFileSync(join(mountpoint, '..', '.unfinished'), '');
+      await volumes.copyUp('data', fd, '/data');
+      assert.equal(readFileSync(join(mountpoint, 'sub/three'), 'utf8'), 'sub/three');
+      assert.equal(readFileSync(join(mountpoint, 'one'), 'utf8'), 'written since');
+      assert.deepEqual(readdirSync(mountpoint).sort(), ['one', 'sub', 'two']);
+      assert.deepEqual(readdirSync(join(mountpoint, '..')), ['_data']);
     });
   } finally {
     closeSync(fd);
