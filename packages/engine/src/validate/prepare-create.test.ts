@@ -107,12 +107,6 @@ const REFUSED: [what: string, given: Partials, message: string, kind?: GantryErr
   ['cgroupns', { host: { CgroupnsMode: 'foo' } }, 'invalid cgroup namespace mode: foo'],
   ['runtime', { host: { Runtime: 'foo' } }, 'unknown or invalid runtime name: foo'],
   ['isolation', { host: { Isolation: 'foo' } }, "invalid isolation (foo): linux only supports 'default'"],
-  [
-    'storage option',
-    { host: { StorageOpt: { size: '10G' } } },
-    "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
-    'system',
-  ],
   ['cap add', { host: { CapAdd: ['foo'] } }, 'invalid CapAdd: unknown capability: "CAP_FOO"'],
   ['cap drop', { host: { CapDrop: ['cap_foo'] } }, 'invalid CapDrop: unknown capability: "CAP_FOO"'],
   ['security option', { host: { SecurityOpt: ['foo'] } }, 'invalid --security-opt 1: "foo"', 'system'],

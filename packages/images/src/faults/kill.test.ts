@@ -9,7 +9,7 @@ import { StateStore } from '@gantry/store';
 import { openImageStore } from '../open-image-store.ts';
 import { imageOf } from './kill.images.ts';
 
-const ROUNDS = Number(process.env.GANTRY_FAULT_ROUNDS ?? 10);
+const ROUNDS = Number(process.env.GANTRY_FAULT_ROUNDS ?? 6);
 const ROOT = { skip: process.getuid?.() !== 0 && 'needs root' };
 
 test('kill -9 at any moment loses no image that was reported, and leaves no half one', ROOT, async () => {
@@ -49,13 +49,21 @@ async function runAndKill(root: string, present: Set<string>): Promise<string | 
 async function check(root: string, present: Set<string>, unsure: string | undefined): Promise<void> {
   using state = new StateStore(join(root, 'state.db'));
   await using store = await openImageStore({ root: join(root, 'images'), runDir: root, store: state });
+  const known = new Set([0, 1, 2].map(n => imageOf(n).id));
   const found = new Set(store.list().map(image => image.id));
   for (const id of present) if (id !== unsure) assert.ok(found.has(id), `${id} was reported and is lost`);
   for (const id of found) {
     // Saving rebuilds every layer and checks its digest.
     await buffer(await store.save([id], { platforms: [] }, new AbortController().signal));
-    assert.equal(store.get(id).repoTags.length, 1);
-    present.add(id);
+    if (known.has(id)) {
+      assert.equal(store.get(id).repoTags.length, 1);
+      present.add(id);
+    } else {
+      // A commit or an import that was whole when the end came: an image without a name, which can be removed.
+      assert.deepEqual(store.get(id).repoTags, []);
+      await store.delete(id, { noPrune: true });
+      found.delete(id);
+    }
   }
   if (unsure !== undefined && !found.has(unsure)) present.delete(unsure);
   for (const id of store.containerLayers()) await store.removeContainerLayer(id);
@@ -65,5 +73,4 @@ async function check(root: string, present: Set<string>, unsure: string | undefi
   assert.equal(readdirSync(join(folder, 'l')).filter(name => name !== 'empty').length, layers.size);
   for (const name of ['incoming', 'trash', 'c']) assert.deepEqual(readdirSync(join(folder, name)), [], name);
   assert.equal(readdirSync(join(root, 'images', 'blobs', 'sha256')).length, found.size);
-  assert.ok(found.size <= [0, 1, 2].map(imageOf).length);
 }
