@@ -242,7 +242,7 @@ export interface NetworkStack extends AsyncDisposable {
    * @returns the endpoint as it is now @throws system in Docker's words when a port cannot be had: all is as it was then
    */
   republish(endpoint: Endpoint, request: RepublishRequest): Promise<Endpoint>;
-  /** Holds and publishes an endpoint's ports again after a change of them that was cut off. */
+  /** Holds an endpoint's ports again, for a shim that let go of all after a change of them that was cut off. */
   resumePorts(endpoint: Endpoint, shim: Pick<Shim, 'hold' | 'release'>): Promise<void>;
   /**
    * The way of a packet that begins a connection over this machine, computed from its routes and rules as they are now.

@@ -56,9 +56,8 @@ export async function republish(
   return next;
 }
 
-/** Lets go of whatever is held, and holds what the endpoint says. */
+/** Holds what the endpoint says, for a shim that holds nothing. */
 export async function holdAgain(endpoint: Endpoint, shim: Shim, rules: boolean): Promise<void> {
-  for (const protocol of ['tcp', 'udp', 'sctp'] as const) await shim.release(protocol, 1, 65535);
   const steps = portSocketSteps(endpoint, endpoint.ports, rules);
   if (steps.length > 0) await shim.hold(steps);
 }

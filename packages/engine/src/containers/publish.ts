@@ -65,6 +65,7 @@ async function save(context: EngineContext, container: Container, hostConfig: Ho
 /** Ends what an engine before this one began and was killed in. */
 export async function resumePublish(context: EngineContext, container: Container, { shim, facts }: Run): Promise<void> {
   if (!facts.changingPorts) return;
+  for (const protocol of ['tcp', 'udp', 'sctp'] as const) await shim.release(protocol, 1, 65535);
   for (const endpoint of facts.endpoints) {
     if (endpoint.ports.length > 0) await context.options.networks.resumePorts(endpoint, shim);
   }
