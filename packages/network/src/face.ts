@@ -189,6 +189,8 @@ export type Gateways = { readonly ipv4: boolean; readonly ipv6: boolean };
 
 /** Networks, endpoints and published ports of one daemon. */
 export interface NetworkStack extends AsyncDisposable {
+  /** Index of the first link that is made in a container's namespace; those after it have the next ones. */
+  readonly firstLinkIndex: number;
   list(): readonly NetworkRecord[];
   /** By name, id or unambiguous id prefix. @throws notFound `network NAME not found` */
   get(ref: string): NetworkRecord;

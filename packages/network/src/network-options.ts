@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { forbidden, invalidParameter, systemError } from '@gantry/errors';
+import { forbidden, invalidParameter, notImplemented, systemError } from '@gantry/errors';
 import { BridgeOption, NetworkOption } from './bridge-options.ts';
 import type { NetworkRecord } from './face.ts';
 
@@ -62,6 +62,9 @@ export function checkBridgeOptions(
     if (value === 'isolated' && !internal) {
       throw systemError("gateway mode 'isolated' can only be used for an internal network", { hint: 'add --internal' });
     }
+  }
+  for (const key of [BridgeOption.trustedInterfaces, BridgeOption.hostIPv4, BridgeOption.hostIPv6]) {
+    if (options[key]) throw notImplemented(`the network option ${key} is not built yet`, { hint: 'leave it out' });
   }
   checkBridgeName(id, options[BridgeOption.name], others);
 }

@@ -211,6 +211,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
   const timer = setInterval(repair, REPAIR_MS).unref();
 
   return {
+    firstLinkIndex: containerLinkIndex,
     list: () => [...networks.values()],
     get,
     create: request => inTurn(() => create(request)),

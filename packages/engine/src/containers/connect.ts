@@ -38,7 +38,10 @@ export function connectNetwork(
       document.networks = { ...document.networks, [network.name]: settings };
       try {
         if (container.run) await plugIn(context, container, container.run, network, settings);
-        await context.storage.updateDocument(container);
+        await Promise.all([
+          container.run && context.storage.saveFacts(container),
+          context.storage.updateDocument(container),
+        ]);
       } catch (error) {
         const { [network.name]: _, ...others } = document.networks;
         document.networks = others;
@@ -102,7 +105,7 @@ async function plugIn(
   network: NetworkRecord,
   settings: Partial<EndpointSettings>,
 ): Promise<void> {
-  const { networks, launcher } = context.options;
+  const { networks } = context.options;
   const { shim, facts } = run;
   const before = gatewayEndpoints(context, container, facts.endpoints);
   const name = new InterfaceNames(facts.endpoints).next(network, settings);
@@ -117,19 +120,16 @@ async function plugIn(
     ports: [],
   });
   try {
-    const made = [...parent.map(step => forPid(step, shim.pid)), ...enter(shim.pid)];
-    const index = linkIndexIn(await launcher.run([...made, askForLink(name)]), made.length, name);
-    if (index === undefined) throw systemError(`the link ${name} vanished right after it was made`);
     const after = gatewayEndpoints(context, container, [...facts.endpoints, endpoint]);
-    await launcher.run([
-      ...enter(shim.pid),
+    const inside = (index: number): Step[] => [
       ...(after.ipv4 === endpoint && before.ipv4 ? [route([netlink.deleteRoute({ family: 4 })], [ESRCH])] : []),
       ...(after.ipv6 === endpoint && before.ipv6 ? [route([netlink.deleteRoute({ family: 6 })], [ESRCH])] : []),
       ...networks.containerSide(endpoint, name, index, {
         ipv4: after.ipv4 === endpoint,
         ipv6: after.ipv6 === endpoint,
       }),
-    ]);
+    ];
+    await plug([...parent.map(step => forPid(step, shim.pid)), ...enter(shim.pid)], inside, name, context, run);
     facts.endpoints = [...facts.endpoints, endpoint];
     void networks.started(endpoint, shim.pid);
     container.facts.networkIds[network.name] = network.id;
@@ -140,7 +140,40 @@ async function plugIn(
     await networks.detach(endpoint);
     throw explained(container, network, endpoint, error);
   }
-  await context.storage.saveFacts(container);
+}
+
+/**
+ * Makes a link and sets it up in one exchange, by the index that the kernel most likely gives it: they rise, and only the
+ * program inside can have taken some. Where that was wrong, the kernel is asked.
+ */
+async function plug(
+  made: readonly Step[],
+  inside: (index: number) => readonly Step[],
+  name: string,
+  { options }: EngineContext,
+  run: Run,
+): Promise<void> {
+  const { launcher, networks } = options;
+  const entered = enter(run.shim.pid);
+  const guess = run.nextLinkIndex ?? networks.firstLinkIndex + run.facts.endpoints.length;
+  // Named as it is named already: fails when the index is another link's, or nobody's.
+  const check: Step = { op: 'netlink', protocol: 0, message: encoded(netlink.setLink({ index: guess, name }, {})) };
+  try {
+    run.nextLinkIndex = guess + 1;
+    await launcher.run([...made, check, ...inside(guess)]);
+  } catch (error) {
+    run.nextLinkIndex = undefined;
+    const failed = error instanceof GantryError ? (error.cause as Partial<StepFailure> | undefined) : undefined;
+    if (failed?.step !== check) throw error;
+    const index = linkIndexIn(await launcher.run([...entered, askForLink(name)]), entered.length, name);
+    if (index === undefined) throw systemError(`the link ${name} vanished right after it was made`);
+    run.nextLinkIndex = index + 1;
+    await launcher.run([...entered, ...inside(index)]);
+  }
+}
+
+function encoded(message: netlink.Message): Uint8Array {
+  return netlink.encode([message]).bytes;
 }
 
 /** The network's own words for a failure at one of its steps. */
@@ -208,7 +241,7 @@ async function leadThrough(
 }
 
 function askForLink(name: string): Step {
-  return { op: 'netlink', protocol: 0, message: netlink.encode([netlink.getLink({ name })]).bytes, reply: true };
+  return { op: 'netlink', protocol: 0, message: encoded(netlink.getLink({ name })), reply: true };
 }
 
 /** The index of a link in the answer to step `at` of a host plan. */

@@ -17,6 +17,8 @@ export type Run = {
   resolver?: Resolver | undefined;
   /** Its health check, while it is neither paused nor over. */
   health?: Disposable | undefined;
+  /** The index that the next link in its network namespace gets, as far as we know. */
+  nextLinkIndex?: number | undefined;
   /** Its end has come, or the engine's. */
   over?: boolean;
 };
