@@ -13,6 +13,7 @@ export function volumesWithEvents(context: EngineContext): VolumeStore {
     release: (name, user) => volumes.release(name, user),
     adopt: users => volumes.adopt(users),
     usersOf: name => volumes.usersOf(name),
+    waitsForFilling: name => volumes.waitsForFilling(name),
     copyUp: (name, root, path) => volumes.copyUp(name, root, path),
     replace: (name, fill) => volumes.replace(name, fill),
     create: async options => {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, opendir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, systemError } from '@gantry/errors';
 import { closeDescriptor, file, openInRoot, statInRoot } from '@gantry/linux';
@@ -24,6 +24,21 @@ export type CopyUp = {
   readonly prepare: (directory: string) => void;
 };
 
+/** Whether a volume's directory waits for its first filling: it is empty, or a filling was cut short. */
+export async function waitsForFilling(target: string): Promise<boolean> {
+  return (await isEmptyDirectory(target)) || existsSync(join(dirname(target), UNFINISHED));
+}
+
+/** Looks for one entry: a directory may have millions. */
+async function isEmptyDirectory(path: string): Promise<boolean> {
+  const directory = await opendir(path);
+  try {
+    return (await directory.read()) === null;
+  } finally {
+    await directory.close();
+  }
+}
+
 /** Whether a root has a directory at `path`. @throws systemError in dockerd's words when it has something else there */
 export function hasDirectory(rootFd: number, path: string): boolean {
   const found = statInRoot(rootFd, path);
@@ -42,7 +57,9 @@ export function hasDirectory(rootFd: number, path: string): boolean {
 export async function copyUp(request: CopyUp): Promise<void> {
   const { rootFd, path, target, top } = request;
   const unfinished = join(dirname(target), UNFINISHED);
-  const isEmpty = (await readdir(target)).length === 0;
+  const isEmpty = await isEmptyDirectory(target).catch((error: unknown) => {
+    throw systemError(`failed to populate volume: ${messageOf(error)}`, { cause: error });
+  });
   if (!isEmpty && !existsSync(unfinished)) return;
   const source = openInRoot(rootFd, path, file.O_RDONLY | file.O_DIRECTORY);
   try {

@@ -39,6 +39,8 @@ export interface VolumeStore {
   adopt(users: ReadonlyMap<string, ReadonlySet<string>>): Promise<void>;
   /** Who uses a volume now. */
   usersOf(name: string): ReadonlySet<string>;
+  /** Whether it may have to be filled: a root that is mounted for that is worth it. */
+  waitsForFilling(name: string): Promise<boolean>;
   /**
    * Fills an empty volume with what the container's root has at `path` (owner, mode, times, links, attributes kept). A
    * filling that was cut short is done again.

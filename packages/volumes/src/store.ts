@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { conflict, messageOf, notFound, systemError } from '@gantry/errors';
 import { file } from '@gantry/linux';
 import type { StateStore } from '@gantry/store';
-import { copyUp, hasDirectory, STAGING, UNFINISHED } from './copy-up.ts';
+import { copyUp, hasDirectory, STAGING, UNFINISHED, waitsForFilling } from './copy-up.ts';
 import type { VolumeRecord, VolumeStore } from './face.ts';
 import { ANONYMOUS_LABEL, anonymousName, checkVolumeName } from './names.ts';
 import { type LocalOptions, readDriverOptions } from './options.ts';
@@ -234,6 +234,12 @@ class LocalVolumes implements VolumeStore {
     await this.#uses.adopt(users, new Map(places.map(({ record }) => [record.name, record.mountpoint])), this.#root);
   }
 
+  async waitsForFilling(name: string): Promise<boolean> {
+    const { record, local } = this.#known(name);
+    // What lives elsewhere is looked at when it is mounted; one that is gone is found by who fills it.
+    return local.mount !== undefined || (await waitsForFilling(record.mountpoint).catch(() => true));
+  }
+
   async copyUp(name: string, rootDescriptor: number, path: string): Promise<void> {
     const known = this.#known(name);
     // Nothing is mounted for a root that has nothing to give.
@@ -281,14 +287,26 @@ class LocalVolumes implements VolumeStore {
       await rm(staging, { recursive: true, force: true });
       try {
         await mkdir(staging, { mode: 0o755 });
-        if (project !== 0) limitDirectory(name, staging, project, local.sizeBytes);
+        // What it replaces counts for another project: both are there for a while.
+        const next = project === 0 ? 0 : this.#nextProject++;
+        if (next !== 0) limitDirectory(name, staging, next, local.sizeBytes);
         await fill(staging);
         await this.#putInPlace(staging, mountpoint);
+        if (next !== 0) await this.#changeProject({ record, local, project: next }, project);
       } catch (error) {
         await rm(staging, { recursive: true, force: true }).catch(() => {});
         throw error;
       }
     });
+  }
+
+  async #changeProject(volume: Known, before: number): Promise<void> {
+    const { name } = volume.record;
+    this.#volumes.set(name, volume);
+    await this.#store.write(() => {
+      this.#store.statement('UPDATE volume SET project = ? WHERE name = ?').run(volume.project, name);
+    });
+    forgetProject(this.#root, before);
   }
 
   /** At every moment the volume has its old data, or its new. */

@@ -75,7 +75,7 @@ export function createContainer(
       for (const result of [directoryMade, layerMade, mountsMade])
         if (result.status === 'rejected') throw result.reason;
 
-      if (needsPopulate(mounts)) {
+      if (await needsPopulate(mounts, volumes)) {
         await job.span('fill the volumes', async () => {
           const rootFd = await context.mountRoot(options.images.containerRoot(id));
           try {

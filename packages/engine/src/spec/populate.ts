@@ -1,9 +1,12 @@
 import type { VolumeStore } from '@gantry/volumes';
 import type { ContainerMount } from './mount-model.ts';
 
-/** Whether a new container has volumes that may have to be filled, so that its root is mounted only when needed. */
-export function needsPopulate(mounts: readonly ContainerMount[]): boolean {
-  return mounts.some(mount => mount.type === 'volume' && mount.copyUp && mount.name !== undefined);
+/** Whether a new container has volumes that have to be filled, so that its root is mounted only when needed. */
+export async function needsPopulate(mounts: readonly ContainerMount[], volumes: VolumeStore): Promise<boolean> {
+  for (const { type, copyUp, name } of mounts) {
+    if (type === 'volume' && copyUp && name !== undefined && (await volumes.waitsForFilling(name))) return true;
+  }
+  return false;
 }
 
 /**
