@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -20,6 +20,13 @@ export type RegistryOptions = {
   /** Lines of an htpasswd file (bcrypt): Basic authorization. */
   readonly htpasswd?: string;
   /** Files of a certificate and its key: TLS. */
+  /** Tokens of a server instead. */
+  readonly token?: {
+    readonly realm: string;
+    readonly service: string;
+    readonly issuer: string;
+    readonly authority: string;
+  };
   readonly tls?: { readonly certificate: string; readonly key: string; readonly clientAuthority?: string };
 };
 
@@ -36,8 +43,22 @@ export type TestRegistry = AsyncDisposable & {
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const root = mkdtempSync(join(tmpdir(), 'gantry-registry-'));
   const host = `127.0.0.1:${await freePort()}`;
-  const auth =
-    options.htpasswd === undefined ? {} : { auth: { htpasswd: { realm: 'test', path: join(root, 'users') } } };
+  const { token } = options;
+  const auth = {
+    ...(options.htpasswd === undefined ? {} : { auth: { htpasswd: { realm: 'test', path: join(root, 'users') } } }),
+    ...(token === undefined
+      ? {}
+      : {
+          auth: {
+            token: {
+              realm: token.realm,
+              service: token.service,
+              issuer: token.issuer,
+              rootcertbundle: token.authority,
+            },
+          },
+        }),
+  };
   if (options.htpasswd !== undefined) writeFileSync(join(root, 'users'), options.htpasswd);
   const { tls } = options;
   const clientcas = tls?.clientAuthority === undefined ? {} : { clientcas: [tls.clientAuthority] };
@@ -66,8 +87,13 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
         );
       }).once('error', reject);
     });
+  const answers = (): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const port = Number(host.split(':')[1]);
+      const socket = connect(port, '127.0.0.1', () => resolve(socket.end())).once('error', reject);
+    });
   const deadline = performance.now() + 20_000;
-  while (!(await api('/v2/').catch(() => undefined))) {
+  while (!(await answers().catch(() => undefined))) {
     if (child.exitCode !== null || performance.now() > deadline) throw new Error('the registry did not come up');
     await delay(20);
   }

@@ -99,7 +99,8 @@ async function ofEntry(entry: HostEntry, isMirror: boolean, options: RegistryOpt
   const common = root.protocol === 'https:' ? await readCertificates(root.host, directories) : undefined;
   return {
     url: overridePath ? root : new URL('v2/', root),
-    verifyCertificates: !skipVerify && !(await isInsecureHost(root.host, insecure)),
+    // Who writes such a file for a host of the loopback means it.
+    verifyCertificates: !skipVerify && !isListed(root.host, insecure),
     isMirror,
     resolves: capabilities.has('resolve'),
     tls: root.protocol === 'https:' ? await tlsOf(entry, common) : undefined,
@@ -165,7 +166,13 @@ const nameOf = (host: string): string =>
 /** Tells whether a registry host (with port) is on the loopback, or listed: by name, name and port, or network. */
 export function isInsecure(host: string, insecure: readonly string[]): boolean {
   const name = nameOf(host);
-  if (name === 'localhost' || name === '::1' || (isIPv4(name) && name.startsWith('127.'))) return true;
+  return (
+    name === 'localhost' || name === '::1' || (isIPv4(name) && name.startsWith('127.')) || isListed(host, insecure)
+  );
+}
+
+function isListed(host: string, insecure: readonly string[]): boolean {
+  const name = nameOf(host);
   return insecure
     .map(entry => entry.replace(/^https?:\/\//, '').replace(/\/$/, ''))
     .some(entry => (entry.includes('/') ? isInNetwork(name, entry) : entry === host || entry === name));
