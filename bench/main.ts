@@ -12,6 +12,7 @@ import { startPeer } from './peer.ts';
 import type { Row } from './row.ts';
 import { ownRows } from './rows/alone.ts';
 import { apiRows } from './rows/api.ts';
+import { diskRows } from './rows/disk.ts';
 import { memoryRows } from './rows/memory.ts';
 import { networkRows } from './rows/network.ts';
 import { ownPortRows, portRows } from './rows/ports.ts';
@@ -44,6 +45,7 @@ const all: readonly Row[] = [
   ...portRows,
   ...volumeRows,
   ...networkRows,
+  ...diskRows,
 ];
 const allAlone = [...ownRows, ...transferOwnRows, ...ownPortRows];
 const wanted = values.rows?.split(',');

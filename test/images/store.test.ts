@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
+import { noRegistry, startRegistry } from '../harness/registry.ts';
 import { rootOnly } from '../harness/skip.ts';
 
 const host = process.arch === 'x64' ? 'amd64' : process.arch;
@@ -95,6 +96,20 @@ describe('the image store through the official client', { skip: rootOnly }, () =
 
     const saved = join(daemon.root, 'saved.tar');
     await ok('save', '--platform', `linux/${foreign}`, '-o', saved, 'several:v1');
+    const mine = join(daemon.root, 'mine.tar');
+    const byUs = await daemon.gantry('save', '--platform', `linux/${foreign}`, '-o', mine, 'several:v1');
+    assert.equal(byUs.code, 0, byUs.stderr);
+    assert.deepEqual(readFileSync(mine), readFileSync(saved));
+    const shown = await daemon.gantry(
+      'image',
+      'inspect',
+      '--platform',
+      `linux/${foreign}`,
+      '-f',
+      '{{.Id}}',
+      'several:v1',
+    );
+    assert.equal(shown.stdout.trim(), other, shown.stderr);
     const removed = await daemon.api(
       'DELETE',
       `/v1.51/images/several:v1?platforms=${encodeURIComponent(JSON.stringify({ os: 'linux', architecture: foreign }))}`,
@@ -119,8 +134,57 @@ describe('the image store through the official client', { skip: rootOnly }, () =
       await ok('image', 'inspect', '--platform', `linux/${foreign}`, '-f', '{{.Architecture}}', 'whole:v2'),
       foreign,
     );
-    const gone = await ok('rmi', 'whole:v2');
+    const part = await daemon.gantry('image', 'rm', '--platform', `linux/${foreign}`, 'whole:v2');
+    assert.match(part.stdout, /^Deleted: /m, part.stderr);
+    await ok('load', '-i', whole);
+    await ok('rmi', 'whole:v1');
+    await ok('load', '-i', whole);
+    await ok('rmi', 'whole:v2');
+    const gone = await ok('rmi', 'whole:v1');
     assert.equal(gone.match(/^Deleted: /gm)?.length, 4, gone);
+  });
+
+  test('an index is pushed with its platforms, pulled one platform after the other, and keeps its digest when it goes on', {
+    skip: noRegistry,
+  }, async () => {
+    await using registry = await startRegistry();
+    const name = `${registry.host}/pushed/several:v1`;
+    await ok('load', '-i', layout('pushed', [host, foreign]));
+    await ok('tag', 'pushed:v1', name);
+    const pushed = await ok('push', name);
+    const [, digest = ''] = /^v1: digest: (sha256:[0-9a-f]{64}) size: \d+$/m.exec(pushed) ?? [];
+    const index = { Accept: 'application/vnd.oci.image.index.v1+json' };
+    const { body } = await registry.api('/v2/pushed/several/manifests/v1', index);
+    const architectures = JSON.parse(body).manifests.map(
+      (one: { platform: { architecture: string } }) => one.platform.architecture,
+    );
+    assert.deepEqual(architectures, [host, foreign]);
+
+    await using other = await startDaemon({ images: [] });
+    const there = async (...args: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await other.docker(...args);
+      assert.equal(code, 0, `docker ${args.join(' ')}: ${stderr}`);
+      return stdout.trim();
+    };
+    const ids: string[] = [];
+    for (const architecture of [foreign, host]) {
+      assert.match(await there('pull', '--platform', `linux/${architecture}`, name), new RegExp(`Digest: ${digest}`));
+      ids.push(await there('image', 'inspect', '--platform', `linux/${architecture}`, '-f', '{{.Id}}', name));
+    }
+    assert.equal(new Set(ids).size, 2);
+    assert.equal(await there('images', '-q', '--no-trunc', name), ids[1]);
+    assert.equal(await there('image', 'inspect', '-f', '{{.Descriptor.digest}}', name), digest);
+    const elsewhere = `${registry.host}/again/several:v2`;
+    await there('tag', name, elsewhere);
+    assert.match(await there('push', elsewhere), new RegExp(`^v2: digest: ${digest} size: `, 'm'));
+    // One platform alone goes as its manifest.
+    const single = await there('push', '--platform', `linux/${foreign}`, elsewhere);
+    assert.doesNotMatch(single, new RegExp(digest));
+    const { headers } = await registry.api('/v2/again/several/manifests/v2', {
+      Accept: 'application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json',
+    });
+    assert.match(String(headers['content-type']), /manifest\.v/);
+    for (const one of [name, 'pushed:v1']) await ok('rmi', one);
   });
 
   test('an archive is imported from a URL, and what goes wrong there is told in dockerd’s words', async () => {

@@ -10,14 +10,19 @@ import { Nil } from './template/values.ts';
 export const objectTypes = ['container', 'image', 'network', 'volume'] as const;
 export type ObjectType = (typeof objectTypes)[number];
 
-type Details = { readonly size: boolean; readonly verbose: boolean };
+type Details = { readonly size: boolean; readonly verbose: boolean; readonly platform: string | undefined };
 
-function read(engine: EngineClient, type: ObjectType, ref: string, { size, verbose }: Details): Promise<string> {
+function read(
+  engine: EngineClient,
+  type: ObjectType,
+  ref: string,
+  { size, verbose, platform }: Details,
+): Promise<string> {
   switch (type) {
     case 'container':
       return engine.containers.inspectText(ref, { size });
     case 'image':
-      return engine.images.inspectText(ref);
+      return engine.images.inspectText(ref, platform === undefined ? {} : { platform });
     case 'network':
       return engine.networks.inspectText(ref, { verbose });
     case 'volume':
@@ -62,6 +67,7 @@ export async function inspectAll(
       const text = await find(engine, types, ref, {
         size: values.on('size'),
         verbose: values.on('verbose'),
+        platform: values.text('platform') || undefined,
       });
       if (!template) found.push(text.trim());
       else out += `${template(reviveNulls(JSON.parse(text)))}\n`;

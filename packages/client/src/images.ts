@@ -44,16 +44,16 @@ export class ImagesClient {
     });
   }
 
-  async inspect(ref: string): Promise<ImageInspect> {
-    return JSON.parse(await this.inspectText(ref)) as ImageInspect;
+  async inspect(ref: string, options: { readonly platform?: string } = {}): Promise<ImageInspect> {
+    return JSON.parse(await this.inspectText(ref, options)) as ImageInspect;
   }
 
-  inspectText(ref: string): Promise<string> {
-    return this.#transport.text({ path: `${of(ref)}/json` });
+  inspectText(ref: string, options: { readonly platform?: string } = {}): Promise<string> {
+    return this.#transport.text({ path: `${of(ref)}/json`, query: { platform: platformJson(options.platform) } });
   }
 
-  history(ref: string): Promise<ImageHistoryItem[]> {
-    return this.#transport.json({ path: `${of(ref)}/history` });
+  history(ref: string, options: { readonly platform?: string } = {}): Promise<ImageHistoryItem[]> {
+    return this.#transport.json({ path: `${of(ref)}/history`, query: { platform: platformJson(options.platform) } });
   }
 
   /** What the image's instructions put where, and what of it nobody needs. Gantry's engine alone answers this. */
@@ -74,12 +74,13 @@ export class ImagesClient {
 
   remove(
     ref: string,
-    options: { readonly force?: boolean; readonly noPrune?: boolean } = {},
+    options: { readonly force?: boolean; readonly noPrune?: boolean; readonly platforms?: readonly string[] } = {},
   ): Promise<ImageDeleteItem[]> {
+    const platforms = (options.platforms ?? []).flatMap(platform => platformJson(platform) ?? []);
     return this.#transport.json({
       method: 'DELETE',
       path: of(ref),
-      query: { force: options.force, noprune: options.noPrune },
+      query: { force: options.force, noprune: options.noPrune, platforms },
     });
   }
 
@@ -170,8 +171,12 @@ export class ImagesClient {
   }
 
   /** A tar archive of the images, as `docker save` writes it. */
-  async save(refs: readonly string[], signal?: AbortSignal): Promise<Body> {
-    const names = refs.map(ref => `names=${encodeURIComponent(ref)}`).join('&');
-    return (await this.#transport.call({ path: `/images/get?${names}`, signal })).body;
+  async save(
+    refs: readonly string[],
+    options: { readonly platform?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<Body> {
+    const { signal } = options;
+    const query = { names: refs, platform: platformJson(options.platform) };
+    return (await this.#transport.call({ path: '/images/get', query, signal })).body;
   }
 }

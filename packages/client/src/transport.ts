@@ -3,7 +3,8 @@ import { ApiError } from './errors.ts';
 import { connectionError, type Host } from './host.ts';
 import { type Body, type Head, HttpConnection, type HttpRequest } from './http.ts';
 
-export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+/** A list is repeated, one parameter a value. */
+export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 export type Call = {
   readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
@@ -205,7 +206,8 @@ function queryString(query: Query): string {
   const pairs = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === false || value === '') continue;
-    pairs.append(name, value === true ? '1' : String(value));
+    if (typeof value === 'object') for (const one of value) pairs.append(name, one);
+    else pairs.append(name, value === true ? '1' : String(value));
   }
   const text = pairs.toString();
   return text === '' ? '' : `?${text}`;

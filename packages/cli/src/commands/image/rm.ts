@@ -2,7 +2,7 @@ import { ApiError } from '@gantry/client';
 import { atLeast, type Command } from '../../command.ts';
 import { describe } from '../../describe-error.ts';
 import { ExitError } from '../../errors.ts';
-import { toggle } from '../../flags/flag.ts';
+import { list, toggle } from '../../flags/flag.ts';
 
 export const command: Command = {
   usage: 'IMAGE [IMAGE...]',
@@ -10,15 +10,17 @@ export const command: Command = {
   flags: [
     { name: 'force', short: 'f', kind: toggle, help: 'Force removal of the image' },
     { name: 'no-prune', kind: toggle, help: 'Do not delete untagged parents' },
+    { name: 'platform', kind: list, help: 'Remove only the given platform variant (os/arch[/variant])' },
   ],
   async run(context, values) {
     const engine = await context.engine();
     const force = values.on('force');
+    const options = { force, noPrune: values.on('no-prune'), platforms: values.list('platform') };
     const errors: string[] = [];
     let fatal = false;
     for (const name of values.args) {
       try {
-        for (const item of await engine.images.remove(name, { force, noPrune: values.on('no-prune') })) {
+        for (const item of await engine.images.remove(name, options)) {
           context.stdout.write('Deleted' in item ? `Deleted: ${item.Deleted}\n` : `Untagged: ${item.Untagged}\n`);
         }
       } catch (error) {

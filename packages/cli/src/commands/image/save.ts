@@ -8,13 +8,17 @@ import { text } from '../../flags/flag.ts';
 export const command: Command = {
   usage: 'IMAGE [IMAGE...]',
   arity: atLeast(1),
-  flags: [{ name: 'output', short: 'o', kind: text, help: 'Write to a file, instead of STDOUT' }],
+  flags: [
+    { name: 'output', short: 'o', kind: text, help: 'Write to a file, instead of STDOUT' },
+    { name: 'platform', kind: text, help: 'Save only the given platform variant (os/arch[/variant])' },
+  ],
   async run(context, values) {
     const output = values.text('output');
+    const platform = values.text('platform');
     if (!output && context.stdout.isTTY) {
       throw new ExitError(1, 'cowardly refusing to save to a terminal. Use the -o flag or redirect');
     }
-    const body = await (await context.engine()).images.save(values.args);
+    const body = await (await context.engine()).images.save(values.args, platform ? { platform } : {});
     if (!output) {
       for await (const piece of body) context.stdout.write(piece);
       return 0;
