@@ -153,7 +153,11 @@ describe('the image store through the official client', { skip: rootOnly }, () =
     await ok('tag', 'pushed:v1', name);
     const pushed = await ok('push', name);
     const [, digest = ''] = /^v1: digest: (sha256:[0-9a-f]{64}) size: \d+$/m.exec(pushed) ?? [];
-    const index = { Accept: 'application/vnd.oci.image.index.v1+json' };
+    const types = [
+      'application/vnd.oci.image.index.v1+json',
+      'application/vnd.docker.distribution.manifest.list.v2+json',
+    ];
+    const index = { Accept: types.join(', ') };
     const { body } = await registry.api('/v2/pushed/several/manifests/v1', index);
     const architectures = JSON.parse(body).manifests.map(
       (one: { platform: { architecture: string } }) => one.platform.architecture,
