@@ -187,14 +187,31 @@ function splitVolumes(texts: readonly string[]): {
   const binds: string[] = [];
   const volumes: Record<string, Record<string, never>> = {};
   for (const text of texts) {
+    if (text === '') throw new ExitError(125, 'invalid empty volume spec');
     const colon = text.indexOf(':');
-    if (text === '') throw new ExitError(125, 'invalid spec: : empty spec');
-    if (colon < 0) volumes[text] = {};
-    else if (colon === 0 || text.slice(colon + 1) === '')
+    const parts = sections(text);
+    // Up to two characters are a path, whatever they are.
+    if (text.length <= 2 ? !text.includes(':') : parts.length === 1) volumes[text] = {};
+    else if (text.length > 2 && parts.includes('')) {
       throw new ExitError(125, `invalid spec: ${text}: empty section between colons`);
+    } else if (parts.length > 3) throw new ExitError(125, `invalid spec: ${text}: too many colons`);
     else binds.push(text.startsWith('.') ? resolve(text.slice(0, colon)) + text.slice(colon) : text);
   }
   return { binds: [...new Set(binds)], volumes };
+}
+
+/** What colons part; one after a single letter belongs to a Windows drive. */
+function sections(text: string): string[] {
+  const parts: string[] = [];
+  let part = '';
+  for (const char of text) {
+    if (char !== ':' || /^\p{L}$/u.test(part)) part += char;
+    else {
+      parts.push(part);
+      part = '';
+    }
+  }
+  return [...parts, part];
 }
 
 function logOptions(driver: string, options: readonly string[]): Record<string, string> {

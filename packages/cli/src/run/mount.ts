@@ -150,6 +150,15 @@ function recursive(mount: Draft, value: string): void {
   }
 }
 
+function refuseWritable({ ReadOnly, BindOptions: bind }: Draft): void {
+  const needs = (option: string, what: string): Error =>
+    new Error(`option 'bind-recursive=${option}' requires '${what}' to be specified in conjunction`);
+  if (bind.ReadOnlyNonRecursive && !ReadOnly) throw needs('writable', 'readonly');
+  if (!bind.ReadOnlyForceRecursive) return;
+  if (!ReadOnly) throw needs('readonly', 'readonly');
+  if (bind.Propagation !== 'rprivate') throw needs('readonly', 'bind-propagation=rprivate');
+}
+
 /** Keys that may stand without a value. */
 const SWITCHES = new Set(['readonly', 'ro', 'volume-nocopy', 'bind-nonrecursive', 'bind-create-src']);
 
@@ -165,7 +174,7 @@ export function parseMount(text: string): MountRequest {
   };
   for (const field of splitCsv(text)) {
     const equals = field.indexOf('=');
-    const key = (equals < 0 ? field : field.slice(0, equals)).trim().toLowerCase();
+    const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
     const setter = setters.get(key);
     if (equals < 0 && !SWITCHES.has(key)) throw new Error(`invalid field '${field}' must be a key=value pair`);
     if (!setter) throw new Error(`unexpected key '${key}' in '${field}'`);
@@ -184,15 +193,36 @@ export function parseMount(text: string): MountRequest {
   if (mount.Type === 'bind' && mount.Source && (mount.Source.startsWith('.') || !isAbsolute(mount.Source))) {
     if (mount.Source.startsWith('.')) mount.Source = resolve(mount.Source);
   }
+  refuseWritable(mount);
+  // Docker's client names a driver, if only an empty one, whenever it says anything about a volume.
+  if (Object.keys(mount.VolumeOptions).length > 0) mount.VolumeOptions.DriverConfig ??= {};
   const kept = Object.entries(mount).filter(([, value]) => typeof value !== 'object' || Object.keys(value).length > 0);
   return Object.fromEntries(kept) as MountRequest;
 }
 
-/** One line of comma separated values, where a quoted one may hold commas. */
+/** One line of comma separated values, where a quoted one may hold commas. @throws Error with the words of Go's reader */
 export function splitCsv(text: string): string[] {
+  if (text === '') throw new Error('EOF');
+  const wrong = (at: number, why: string): Error => new Error(`parse error on line 1, column ${at + 1}: ${why}`);
   const fields: string[] = [];
-  for (const [, quoted, plain = ''] of `${text},`.matchAll(/(?:"((?:[^"]|"")*)"|([^,]*)),/g)) {
-    fields.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+  for (let at = 0; at <= text.length; ) {
+    if (text[at] !== '"') {
+      const comma = text.indexOf(',', at);
+      const end = comma < 0 ? text.length : comma;
+      const quote = text.indexOf('"', at);
+      if (quote >= 0 && quote < end) throw wrong(quote, 'bare " in non-quoted-field');
+      fields.push(text.slice(at, end));
+      at = end + 1;
+      continue;
+    }
+    let end = text.indexOf('"', at + 1);
+    while (end >= 0 && text[end + 1] === '"') end = text.indexOf('"', end + 2);
+    const follows = text[end + 1];
+    if (end < 0 || (follows !== undefined && follows !== ',')) {
+      throw wrong(end < 0 ? text.length : end, 'extraneous or missing " in quoted-field');
+    }
+    fields.push(text.slice(at + 1, end).replaceAll('""', '"'));
+    at = end + 2;
   }
   return fields;
 }
