@@ -16,7 +16,7 @@ const files =
 test(`on Debian 12: ${files}`, { skip: vmSkip() }, async () => {
   const { code, output } = await runInVm(`node --test --test-concurrency=1 --test-reporter=tap ${files}`, [
     '--timeout',
-    '500',
+    '800',
   ]);
   assert.equal(code, 0, output);
   assert.match(output, /^# pass [1-9]/m, output);
