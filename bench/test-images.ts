@@ -28,7 +28,7 @@ const folder = process.env.GANTRY_BENCH_IMAGES ?? '/var/tmp/gantry-bench-images'
 const debianArchive = '/var/tmp/images/debian.tar';
 
 /**
- * Three gzip layers, 382 MB unpacked: Debian by debootstrap, nginx and Python by apt, 2000 random files of 20 kB. Made once,
+ * Three gzip layers, about 354 MB unpacked: Debian by debootstrap, nginx and Python by apt, 2000 random files of 20 kB. Made once,
  * kept in GANTRY_BENCH_IMAGES (/var/tmp/gantry-bench-images).
  */
 export function threeLayers(): Promise<TestImage> {

@@ -121,9 +121,9 @@ function pushRow(id: string, title: string, source: Source, isGone: boolean): Ro
 }
 
 export const transferRows: readonly Row[] = [
-  pullRow('pull-three', 'pull a 382 MB image (3 gzip layers) from a registry on loopback', three),
+  pullRow('pull-three', 'pull a 354 MB image (143 MB in 3 gzip layers) from a registry on loopback', three),
   pullRow('pull-twenty', 'pull an image of 20 layers with 100 000 small files', twenty),
-  pushRow('push-three', 'push the 382 MB image to an empty registry', pushed, false),
+  pushRow('push-three', 'push the 354 MB image to an empty registry', pushed, false),
   pushRow('push-rebuilt', 'the same, when the registry that it came from is gone', gone, true),
 ];
 
