@@ -11,6 +11,7 @@ const needs: readonly Need[] = [
   { program: 'script', debian: 'bsdutils' },
   { program: 'ip', debian: 'iproute2' },
   { program: 'nft', debian: 'nftables' },
+  { program: 'wrk', debian: 'wrk' },
   { program: 'xz', debian: 'xz-utils' },
   { program: 'bzip2', debian: 'bzip2' },
   { program: 'mkfs.ext4', debian: 'e2fsprogs' },
