@@ -1,4 +1,5 @@
 import type { EngineClient } from '@gantry/client';
+import type { Values } from './flags/parse.ts';
 import { showProgress } from './progress.ts';
 import type { Reference } from './reference.ts';
 
@@ -11,16 +12,17 @@ export async function pullImage(
   engine: EngineClient,
   reference: Reference,
   options: {
+    readonly globals: Values;
     readonly platform?: string | undefined;
     readonly out: NodeJS.WriteStream | undefined;
     readonly explain?: NodeJS.WriteStream | undefined;
   },
 ): Promise<void> {
   const tag = reference.digest ?? reference.tag ?? '';
-  const { registryAuthorization } = await import('./registry-auth.ts');
+  const { registryAuthorization } = await import('./credentials.ts');
   const messages = await engine.images.pull(reference.familiarName, tag, {
     platform: options.platform || undefined,
-    authorization: registryAuthorization(reference.fullName),
+    authorization: registryAuthorization(options.globals, reference.fullName),
     explain: options.explain !== undefined,
   });
   const explained = options.explain && (await explainOn(options.explain));

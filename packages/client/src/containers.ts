@@ -8,11 +8,13 @@ import type {
   PortMap,
   Resources,
   RestartPolicy,
+  StatsDocument,
   WaitCondition,
 } from '@gantry/engine';
 import { type FilterValues, filtersQuery } from './filters.ts';
 import { Hijacked } from './hijack.ts';
 import type { Body } from './http.ts';
+import { documents } from './json-lines.ts';
 import type { Transport } from './transport.ts';
 
 /** What a create request may leave out is left to the engine. */
@@ -161,6 +163,24 @@ export class ContainersClient {
     changes: Partial<Resources> & { RestartPolicy?: RestartPolicy; PortBindings?: PortMap },
   ): Promise<{ Warnings: string[] | null }> {
     return this.#transport.json({ method: 'POST', path: `${of(ref)}/update`, json: changes });
+  }
+
+  prune(filters?: FilterValues): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }> {
+    return this.#transport.json({
+      method: 'POST',
+      path: '/containers/prune',
+      query: { filters: filtersQuery(filters) },
+    });
+  }
+
+  /** Samples of what a container uses: one each second, or one alone. */
+  async stats(
+    ref: string,
+    options: { readonly stream: boolean; readonly signal?: AbortSignal },
+  ): Promise<AsyncIterable<StatsDocument>> {
+    // A value of its own, since `false` is what queries leave out.
+    const path = `${of(ref)}/stats?stream=${options.stream ? 1 : 0}`;
+    return documents<StatsDocument>((await this.#transport.call({ path, signal: options.signal })).body);
   }
 
   async remove(

@@ -15,6 +15,15 @@ import type { Transport } from './transport.ts';
 const of = (ref: string) =>
   `/images/${ref.split('/').map(encodeURIComponent).join('/').replaceAll('%3A', ':').replaceAll('%40', '@')}`;
 
+/** A row of GET /images/search. */
+export type ImageSearchResult = {
+  readonly name: string;
+  readonly description: string;
+  readonly star_count: number;
+  readonly is_official: boolean;
+  readonly is_automated: boolean;
+};
+
 /** `linux/arm64/v8` as the query parameters of images have it. */
 function platformJson(platform: string | undefined): string | undefined {
   if (platform === undefined) return undefined;
@@ -54,6 +63,22 @@ export class ImagesClient {
 
   history(ref: string, options: { readonly platform?: string } = {}): Promise<ImageHistoryItem[]> {
     return this.#transport.json({ path: `${of(ref)}/history`, query: { platform: platformJson(options.platform) } });
+  }
+
+  prune(filters?: FilterValues): Promise<{ ImagesDeleted: ImageDeleteItem[] | null; SpaceReclaimed: number }> {
+    return this.#transport.json({ method: 'POST', path: '/images/prune', query: { filters: filtersQuery(filters) } });
+  }
+
+  /** Asks an index for repositories; `limit` 0 leaves their number to the engine. */
+  search(
+    term: string,
+    options: { readonly limit?: number; readonly filters?: FilterValues; readonly authorization?: string } = {},
+  ): Promise<ImageSearchResult[]> {
+    return this.#transport.json({
+      path: '/images/search',
+      query: { term, limit: options.limit, filters: filtersQuery(options.filters) },
+      headers: options.authorization === undefined ? {} : { 'X-Registry-Auth': options.authorization },
+    });
   }
 
   /** What the image's instructions put where, and what of it nobody needs. Gantry's engine alone answers this. */

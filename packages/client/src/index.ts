@@ -7,4 +7,5 @@ export { FrameDecoder } from './frames.ts';
 export { Hijacked } from './hijack.ts';
 export { type Host, parseHost, type TlsFiles } from './host.ts';
 export type { Body } from './http.ts';
-export type { Ping, VersionDocument } from './system.ts';
+export type { ImageSearchResult } from './images.ts';
+export type { DiskUsage, Ping, VersionDocument } from './system.ts';

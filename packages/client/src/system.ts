@@ -1,4 +1,4 @@
-import type { EventMessage } from '@gantry/engine';
+import type { ContainerSummary, EventMessage, ImageSummary, VolumeDocument } from '@gantry/engine';
 import { type FilterValues, filtersQuery } from './filters.ts';
 import { lines } from './json-lines.ts';
 import type { Transport } from './transport.ts';
@@ -28,6 +28,15 @@ export type VersionDocument = {
   BuildTime?: string;
 };
 
+/** What the data root holds, and what of it is used. Sizes in bytes. */
+export type DiskUsage = {
+  LayersSize: number;
+  Images: ImageSummary[] | null;
+  Containers: ContainerSummary[] | null;
+  Volumes: VolumeDocument[] | null;
+  BuildCache: unknown[] | null;
+};
+
 export class SystemClient {
   readonly #transport: Transport;
 
@@ -53,6 +62,28 @@ export class SystemClient {
 
   info(): Promise<Record<string, unknown>> {
     return this.#transport.json({ path: '/info' });
+  }
+
+  diskUsage(): Promise<DiskUsage> {
+    return this.#transport.json({ path: '/system/df' });
+  }
+
+  /** Removes what builds have kept. */
+  pruneBuildCache(
+    options: { readonly all?: boolean; readonly filters?: FilterValues } = {},
+  ): Promise<{ CachesDeleted: string[] | null; SpaceReclaimed: number }> {
+    const query = { all: options.all, filters: filtersQuery(options.filters) };
+    return this.#transport.json({ method: 'POST', path: '/build/prune', query });
+  }
+
+  /** Has the engine try credentials at their registry. */
+  login(credentials: {
+    readonly username?: string;
+    readonly password?: string;
+    readonly identitytoken?: string;
+    readonly serveraddress: string;
+  }): Promise<{ readonly Status: string; readonly IdentityToken?: string }> {
+    return this.#transport.json({ method: 'POST', path: '/auth', json: credentials });
   }
 
   /** Events from now, or from `since`, until `until` or abort; times are Unix seconds with a fraction. */

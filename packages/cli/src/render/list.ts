@@ -25,7 +25,7 @@ export type ListFormat = {
 export function renderList(rows: readonly Row[], list: ListFormat): string {
   const format = list.format ?? 'table';
   if (format === 'json' || format === '{{json .}}') {
-    return rows.map(row => `${toJson(sorted(row), true)}\n`).join('');
+    return rows.map(row => `${toJson(sortedRow(row), true)}\n`).join('');
   }
   const words = /^table\b(.*)$/s.exec(format);
   let source = words ? words[1]?.trim() || (list.quiet ? list.quietTemplate : list.table) : format;
@@ -63,7 +63,8 @@ function headerRow(list: ListFormat): Row {
   return Object.fromEntries(Object.entries(list.headers));
 }
 
-function sorted(row: Row): Row {
+/** A row's fields as JSON has them: by name, without functions. */
+export function sortedRow(row: Row): Row {
   const pairs = Object.entries(row).filter(([, value]) => typeof value !== 'function');
   return Object.fromEntries(pairs.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -24,6 +24,7 @@ export async function createContainer(
     if (!reference) return;
     const { pullImage } = await import('../pull.ts');
     await pullImage(engine, reference, {
+      globals: context.globals,
       platform: values.text('platform'),
       out: values.on('quiet') ? undefined : context.stderr,
     });

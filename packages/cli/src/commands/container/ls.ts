@@ -4,12 +4,13 @@ import { parseFilters } from '../../filters.ts';
 import { filter, int, toggle } from '../../flags/flag.ts';
 import { listFormatFlag } from '../../flags/format.ts';
 import { parseReference } from '../../reference.ts';
+import { ellipsis } from '../../render/ellipsis.ts';
 import { type ListFormat, type Row, renderList } from '../../render/list.ts';
 import { localTime } from '../../render/local-time.ts';
 import { displayPorts } from '../../render/ports.ts';
 import { humanDuration, humanSize } from '../../render/units.ts';
 
-const headers: Row = {
+export const containerHeaders: Row = {
   ID: 'CONTAINER ID',
   Names: 'NAMES',
   Image: 'IMAGE',
@@ -63,12 +64,12 @@ export const command: Command = {
         'container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{.State}}\n' +
         'status: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\n' +
         (values.on('size') ? 'size: {{.Size}}\n' : ''),
-      headers,
+      headers: containerHeaders,
       typeName: '*formatter.ContainerContext',
     };
     context.stdout.write(
       renderList(
-        containers.map(container => row(container, !values.on('no-trunc'))),
+        containers.map(container => containerRow(container, !values.on('no-trunc'))),
         list,
       ),
     );
@@ -76,7 +77,8 @@ export const command: Command = {
   },
 };
 
-function row(container: ContainerSummary, truncate: boolean): Row {
+/** What templates see of a container. */
+export function containerRow(container: ContainerSummary, truncate: boolean): Row {
   const names = container.Names.map(name => name.replace(/^\//, ''));
   const labels = container.Labels ?? {};
   const mounts = (container.Mounts ?? []).map(mount => {
@@ -126,9 +128,4 @@ function image(container: ContainerSummary, truncate: boolean): string {
 function size(container: ContainerSummary): string {
   const own = humanSize(container.SizeRw ?? 0, 3);
   return container.SizeRootFs ? `${own} (virtual ${humanSize(container.SizeRootFs, 3)})` : own;
-}
-
-function ellipsis(text: string, width: number): string {
-  const characters = [...text];
-  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
 }

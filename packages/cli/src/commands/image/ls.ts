@@ -7,7 +7,7 @@ import { type ListFormat, type Row, renderList } from '../../render/list.ts';
 import { localTime } from '../../render/local-time.ts';
 import { humanDuration, humanSize } from '../../render/units.ts';
 
-const headers: Row = {
+export const imageHeaders: Row = {
   ID: 'IMAGE ID',
   Repository: 'REPOSITORY',
   Tag: 'TAG',
@@ -46,7 +46,7 @@ export const command: Command = {
     const rows = images.flatMap(image =>
       quiet && format === undefined
         ? [row(image, '', '', '', truncate)]
-        : names(image, needDigest).map(name => row(image, ...name, truncate)),
+        : imageRows(image, { digests: needDigest, truncate }),
     );
     const list: ListFormat = {
       format,
@@ -56,13 +56,21 @@ export const command: Command = {
       raw:
         `repository: {{.Repository}}\n{{if .Tag}}tag: {{.Tag}}\n{{end}}${digests ? '{{if .Digest}}digest: {{.Digest}}\n{{end}}' : ''}` +
         'image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n',
-      headers,
+      headers: imageHeaders,
       typeName: '*formatter.imageContext',
     };
     context.stdout.write(renderList(rows, list));
     return 0;
   },
 };
+
+/** What templates see of an image, once for each of its names. */
+export function imageRows(
+  image: ImageSummary,
+  { digests, truncate }: { readonly digests: boolean; readonly truncate: boolean },
+): readonly Row[] {
+  return names(image, digests).map(name => row(image, ...name, truncate));
+}
 
 type Name = readonly [repository: string, tag: string, digest: string];
 const NONE = '<none>';

@@ -27,6 +27,7 @@ export const command: Command = {
       context.stdout.write('Using default tag: latest\n');
     }
     await pullImage(await context.engine(), reference, {
+      globals: context.globals,
       platform: values.text('platform'),
       out: quiet ? undefined : context.stdout,
       explain: values.on('explain') ? context.stdout : undefined,

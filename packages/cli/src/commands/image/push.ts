@@ -1,9 +1,9 @@
 import { type Command, exactly } from '../../command.ts';
+import { registryAuthorization } from '../../credentials.ts';
 import { ExitError } from '../../errors.ts';
 import { text, toggle } from '../../flags/flag.ts';
 import { showProgress } from '../../progress.ts';
 import { parseReference, withDefaultTag } from '../../reference.ts';
-import { registryAuthorization } from '../../registry-auth.ts';
 
 export const command: Command = {
   usage: 'NAME[:TAG]',
@@ -29,7 +29,7 @@ export const command: Command = {
     const platform = values.text('platform');
     const engine = await context.engine();
     const messages = await engine.images.push(reference.familiarName, reference.tag ?? '', {
-      authorization: registryAuthorization(reference.fullName),
+      authorization: registryAuthorization(context.globals, reference.fullName),
       ...(platform ? { platform } : {}),
     });
     if (!quiet) {

@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { startDaemon, type TestDaemon } from './harness/daemon.ts';
-import { execute } from './harness/execute.ts';
-import { rootOnly } from './harness/skip.ts';
+import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
+import { execute } from '../harness/execute.ts';
+import { rootOnly } from '../harness/skip.ts';
 
-const gantryPath = new URL('../gantry', import.meta.url).pathname;
+const gantryPath = new URL('../../gantry', import.meta.url).pathname;
 
 test('gantry --version tells the version and needs no engine', () => {
   const text = execFileSync(gantryPath, ['-H', 'unix:///nonexistent.sock', '--version'], { encoding: 'utf8' });
@@ -110,7 +110,7 @@ suite('our own command line', { skip: rootOnly }, () => {
       ],
       ['ps', '-aq'],
       ['ps', '--filter', 'name=listed', '--format', 'table {{.Names}}\t{{.Image}}\t{{.Label "a"}}'],
-      ['images'],
+      ['images', '--format', 'table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.Size}}'],
       ['images', '--no-trunc', '-q'],
       ['inspect', 'listed'],
       ['inspect', 'busybox'],
