@@ -113,5 +113,8 @@ describe('pull, from registries of all kinds', { skip: rootOnly || noRegistry },
     assert.match(pulled.body, /Status: Downloaded newer image for/, pulled.body);
     assert.ok(tokens.asked.includes('repository:private/tool:pull,push joe'), tokens.asked.join('\n'));
     assert.ok(tokens.asked.includes('repository:private/tool:pull joe'), tokens.asked.join('\n'));
+    const nobody = await daemon.api('POST', `/v1.51/images/create?fromImage=${name}&tag=v1`);
+    assert.equal(nobody.status, 500);
+    assert.match(nobody.body, /unauthorized: authentication required/);
   });
 });

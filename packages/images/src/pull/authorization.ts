@@ -83,13 +83,20 @@ export class Authorizer {
   }
 
   /**
-   * Gets a new header for a 401 answer. Returns false when the registry asks for nothing that we have.
+   * Gets a new header for a 401 answer to `refused`. Returns false when the registry asks for nothing that we have.
    * @throws unauthorized when the token server refuses the credentials
    */
-  async answer(challenges: readonly Challenge[], signal: AbortSignal, trace?: Tracer): Promise<boolean> {
+  async answer(
+    challenges: readonly Challenge[],
+    refused: string | undefined,
+    signal: AbortSignal,
+    trace?: Tracer,
+  ): Promise<boolean> {
     const bearer = challenges.find(challenge => challenge.scheme === 'bearer');
     const { username, password } = this.#credentials;
     if (bearer) {
+      // Somebody else has got a new one meanwhile.
+      if (refused !== undefined && this.header !== undefined && this.header !== refused) return true;
       await this.#newToken(bearer, signal, trace);
       return true;
     }
@@ -153,7 +160,11 @@ export class Authorizer {
     const bytes = await readBody(answer, MAX_TOKEN_ANSWER, 'the answer of the token server');
     const status = answer.statusCode ?? 0;
     if (status === 401 || status === 403) {
-      throw unauthorized('unauthorized: incorrect username or password', { hint: `log in to ${url.host} again` });
+      const isAnonymous = username === undefined && identityToken === undefined;
+      throw unauthorized(
+        `unauthorized: ${isAnonymous ? 'authentication required' : 'incorrect username or password'}`,
+        { hint: `log in to the registry${isAnonymous ? '' : ' again'}: its token server ${url.host} says so` },
+      );
     }
     if (status >= 300)
       throw systemError(`the token server ${url.host} answered ${status} ${answer.statusMessage ?? ''}`.trim());

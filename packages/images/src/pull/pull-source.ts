@@ -17,6 +17,7 @@ export class PullSource implements Disposable {
   readonly #clients: readonly RegistryClient[];
   readonly #reference: Reference;
   readonly #attempts: number;
+  readonly #action: 'pull' | 'inspect';
   /** What was tried and failed, with the reason. */
   readonly #failed = new Map<RegistryClient, string>();
 
@@ -29,6 +30,7 @@ export class PullSource implements Disposable {
     this.#clients = endpoints.map(endpoint => new RegistryClient(endpoint, reference, credentials, action));
     this.#reference = reference;
     this.#attempts = attempts;
+    this.#action = action;
   }
 
   /** The host that answers now. */
@@ -187,7 +189,10 @@ export class PullSource implements Disposable {
         .map(([other, reason]) => `the mirror ${other.endpoint.url.host} failed too: ${reason}`),
     ];
     const hint = hints.join('; ');
-    if (isGantryError(error)) return new GantryError(error.kind, error.message, { hint, cause: error });
+    // To a 401 of the engine the official client asks for a password, and waits for ever where nobody is.
+    const isRefused = isGantryError(error, 'unauthorized') && this.#action === 'pull';
+    if (isGantryError(error))
+      return new GantryError(isRefused ? 'system' : error.kind, error.message, { hint, cause: error });
     return systemError(`Get "${url.href}": ${messageOf(error)}`, { hint, cause: error });
   }
 

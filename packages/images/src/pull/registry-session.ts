@@ -69,7 +69,7 @@ export class RegistrySession implements Disposable {
       if (!challenges.some(({ scheme }) => scheme === 'bearer' || scheme === 'basic')) return answer;
       if (header !== undefined && round > 0) return answer;
       const isBasicAgain = header?.startsWith('Basic ') ?? false;
-      if (!(await this.#authorizer.answer(challenges, signal, trace))) {
+      if (!(await this.#authorizer.answer(challenges, header, signal, trace))) {
         // The credentials were given, and refused.
         if (isBasicAgain) return answer;
         answer.resume();
