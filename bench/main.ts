@@ -13,6 +13,7 @@ import type { Row } from './row.ts';
 import { ownRows } from './rows/alone.ts';
 import { apiRows } from './rows/api.ts';
 import { diskRows } from './rows/disk.ts';
+import { dnsRows } from './rows/dns.ts';
 import { memoryRows } from './rows/memory.ts';
 import { networkRows } from './rows/network.ts';
 import { ownPortRows, portRows } from './rows/ports.ts';
@@ -46,6 +47,7 @@ const all: readonly Row[] = [
   ...volumeRows,
   ...networkRows,
   ...diskRows,
+  ...dnsRows,
 ];
 const allAlone = [...ownRows, ...transferOwnRows, ...ownPortRows];
 const wanted = values.rows?.split(',');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { after, before, describe, test } from 'node:test';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
+import { execute } from '../harness/execute.ts';
 import { rootOnly } from '../harness/skip.ts';
 
 describe('names on a user-defined network', { skip: rootOnly }, () => {
@@ -102,6 +103,31 @@ describe('names on a user-defined network', { skip: rootOnly }, () => {
     }
   });
 
+  test('a name server of a container listens on port 53 of all addresses, and asks our resolver all the same', async () => {
+    await ok(
+      'run',
+      '-d',
+      '--name',
+      'ns',
+      '--network',
+      'names',
+      'busybox',
+      'sh',
+      '-c',
+      'while nc -l -p 53 -e echo served; do :; done',
+    );
+    await ok('exec', 'ns', 'sh', '-c', 'until netstat -lnt | grep -q ":::53 "; do sleep 0.05; done');
+    await datagramPortIsFree(await ok('inspect', 'ns', '-f', '{{.State.Pid}}'));
+    assert.equal(await ok('exec', 'web', 'nc', 'ns', '53'), 'served');
+    const { stdout } = await daemon.docker('exec', 'ns', 'nslookup', 'web', '127.0.0.11');
+    assert.ok(stdout.includes(await addressOf('web')), stdout);
+    // Connected on the default bridge first, it gets the same on the way.
+    await ok('run', '-d', '--name', 'late', '--network', 'bridge', 'busybox', 'sleep', '1000');
+    await ok('network', 'connect', '--link', 'web:site', 'names', 'late');
+    const late = (await daemon.docker('exec', 'late', 'nslookup', 'site', '127.0.0.11')).stdout;
+    assert.ok(late.includes(await addressOf('web')), late);
+  });
+
   test('a query sent while the daemon restarts is answered', async () => {
     const address = await addressOf('web2');
     await ok(
@@ -123,3 +149,10 @@ describe('names on a user-defined network', { skip: rootOnly }, () => {
     assert.match(await ok('exec', 'web', 'cat', '/answer'), new RegExp(address.replaceAll('.', '\\.')));
   });
 });
+
+/** Binds UDP port 53 of all addresses in a container's network namespace, without SO_REUSEADDR. */
+async function datagramPortIsFree(pid: string): Promise<void> {
+  const program = `require('node:dgram').createSocket('udp4').bind(53, '0.0.0.0', function () { this.close(); })`;
+  const { code, stderr } = await execute('nsenter', ['-t', pid, '-n', process.execPath, '-e', program]);
+  assert.equal(code, 0, stderr);
+}

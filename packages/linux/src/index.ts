@@ -10,6 +10,7 @@ export {
 } from './capabilities.ts';
 export type { CgroupLayout, CgroupResources } from './cgroup/index.ts';
 export * as cgroup from './cgroup/index.ts';
+export { DatagramBatch } from './datagram-batch.ts';
 export { deviceNumber, splitDeviceNumber } from './device-number.ts';
 export { describeErrno, errnoName, SystemCallError } from './ffi.ts';
 export * as file from './file.ts';

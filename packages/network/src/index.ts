@@ -1,7 +1,8 @@
 export { NetworkOption } from './bridge-options.ts';
 export { interfaceSysctlPath } from './container-link.ts';
-export { Resolver, type ResolverZone } from './dns/resolver.ts';
-export { RESOLVER_ADDRESS, resolverSocketSteps } from './dns/sockets.ts';
+export type { ResolverZone } from './dns/own-answers.ts';
+export { Resolver } from './dns/resolver.ts';
+export { RESOLVER_ADDRESS, resolverRuleSteps, resolverSocketSteps } from './dns/sockets.ts';
 export type { PacketPath, PathEnd, PathRequest, PathStep } from './explain/index.ts';
 export type * from './face.ts';
 export { NetworkInUse } from './network-in-use.ts';

@@ -9,7 +9,8 @@
 
 #define LINE_SIZE 16384
 // A line of 16 KiB whose every byte becomes \u00xx, and what stands around it.
-#define LINE_ENCODED (LINE_SIZE * 6 + 256)
+#define ATTRIBUTES_SIZE 8192
+#define LINE_ENCODED (LINE_SIZE * 6 + 256 + ATTRIBUTES_SIZE)
 #define BATCH_SIZE (256 * 1024)
 #define PAGE 4096
 
@@ -27,6 +28,9 @@ static int file = -1;
 static uint64_t file_size, max_size;
 static uint32_t max_files;
 static uint64_t dropped;
+// What stands between stream and time: nothing, or `,"attrs":{...}`.
+static char attributes[ATTRIBUTES_SIZE];
+static size_t attributes_size;
 static char now_text[48];
 static time_t now_second = -1;
 
@@ -41,7 +45,9 @@ static int open_file(void) {
   return 0;
 }
 
-int log_open(const char *at, uint64_t size, uint32_t files) {
+int log_open(const char *at, uint64_t size, uint32_t files, const char *object) {
+  if (object && strlen(object) >= sizeof attributes - 16) return -E2BIG;
+  if (object) attributes_size = (size_t)snprintf(attributes, sizeof attributes, ",\"attrs\":%s", object);
   if (strlen(at) >= sizeof path - 16) return -ENAMETOOLONG;
   strcpy(path, at);
   max_size = size;
@@ -180,8 +186,11 @@ static void line(uint8_t stream, const uint8_t *data, size_t size, bool newline,
   out = PUT(out, "{\"log\":\"");
   out = escape(out, data, size);
   if (newline) out = PUT(out, "\\n");
-  if (stream == 2) out = PUT(out, "\",\"stream\":\"stderr\",\"time\":\"");
-  else out = PUT(out, "\",\"stream\":\"stdout\",\"time\":\"");
+  if (stream == 2) out = PUT(out, "\",\"stream\":\"stderr\"");
+  else out = PUT(out, "\",\"stream\":\"stdout\"");
+  memcpy(out, attributes, attributes_size);
+  out += attributes_size;
+  out = PUT(out, ",\"time\":\"");
   size_t length = strlen(time);
   memcpy(out, time, length);
   out = PUT(out + length, "\"}\n");

@@ -169,7 +169,7 @@ static int set_up(const struct request *request) {
   int listener = listen_in_run_dir();
   if (listener < 0) return listener;
   source_init(&shim.listener, listener, daemon_accept);
-  return request->log_path ? log_open(request->log_path, request->log_max_size, request->log_max_files) : 0;
+  return request->log_path ? log_open(request->log_path, request->log_max_size, request->log_max_files, request->log_attributes) : 0;
 }
 
 // Waits until the child has become its program.

@@ -130,7 +130,8 @@ int queue_add(uint8_t **data, size_t *start, size_t *size, size_t *capacity, con
 void queue_free(uint8_t **data, size_t *start, size_t *size, size_t *capacity);
 
 // log.c
-int log_open(const char *path, uint64_t max_size, uint32_t max_files);
+// `attributes`: a JSON object that stands in every line, or NULL.
+int log_open(const char *path, uint64_t max_size, uint32_t max_files, const char *attributes);
 bool log_active(void);
 void log_write(uint8_t stream, const uint8_t *data, size_t size);
 void log_flush(void);

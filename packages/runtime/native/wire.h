@@ -111,7 +111,7 @@ struct attach_request {
 
 struct request {
   enum request_kind kind;
-  const char *id, *run_dir, *cgroup_path, *log_path;
+  const char *id, *run_dir, *cgroup_path, *log_path, *log_attributes;
   uint64_t clone_flags, log_max_size;
   uint32_t timeout_ms, stdio, log_max_files, slot_count, attachment_count;
   int root_slot;

@@ -28,7 +28,14 @@ export type Stdio = {
 export type LogTarget =
   | { readonly driver: 'none' }
   /** Docker's json-file: `path`, then `path.1` ... when a file reaches maxSizeBytes (0: never rotated). */
-  | { readonly driver: 'json-file'; readonly path: string; readonly maxSizeBytes: number; readonly maxFiles: number };
+  | {
+      readonly driver: 'json-file';
+      readonly path: string;
+      readonly maxSizeBytes: number;
+      readonly maxFiles: number;
+      /** A JSON object that stands in every line as `attrs`; at most 8 KiB. */
+      readonly attributes?: string;
+    };
 
 /** A client's connection, as it came out of the HTTP upgrade. */
 export type ClientConnection =

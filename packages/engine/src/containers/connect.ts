@@ -1,7 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { conflict, forbidden, GantryError, invalidParameter, messageOf, systemError } from '@gantry/errors';
 import { netlink } from '@gantry/linux';
-import { type Endpoint, type NetworkRecord, resolverSocketSteps, sysctlFailure } from '@gantry/network';
+import {
+  type Endpoint,
+  type NetworkRecord,
+  resolverRuleSteps,
+  resolverSocketSteps,
+  sysctlFailure,
+} from '@gantry/network';
 import type { Step, StepFailure } from '@gantry/runtime';
 import type { EngineContext } from '../context.ts';
 import type { EndpointSettings } from '../documents/index.ts';
@@ -191,6 +197,7 @@ function explained(container: Container, network: NetworkRecord, endpoint: Endpo
 async function resolve(context: EngineContext, container: Container, run: Run): Promise<void> {
   if (!run.resolver) {
     await run.shim.hold(resolverSocketSteps);
+    await context.options.launcher.run([...enter(run.shim.pid), ...resolverRuleSteps]);
     const path = container.facts.etc?.resolvConf;
     // In place, since the file itself is mounted in the container.
     if (path) await writeFile(path, internalResolvConfText(container.document.hostConfig, context.options.defaults));

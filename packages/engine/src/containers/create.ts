@@ -14,6 +14,7 @@ import { layerLimit } from '../validate/storage-opt.ts';
 import { volumesWithEvents } from '../volume-events.ts';
 import { Container } from './container.ts';
 import { newFacts } from './document.ts';
+import { linksOfRequest } from './links.ts';
 import { sharedWith, wantedNetworks } from './networks.ts';
 import { toTrash } from './trash.ts';
 
@@ -35,6 +36,7 @@ export function createContainer(
       const image = imageFor(context, request);
       const { config, hostConfig, warnings } = prepareCreate(request, image, options.defaults, id);
       nameOwnersById(context, hostConfig);
+      const links = linksOfRequest(context, hostConfig);
 
       await using undo = new CleanupStack((what, error) => context.log(`create ${id}: ${what}`, error));
       const name = containers.reserveName(id, request.name);
@@ -102,6 +104,7 @@ export function createContainer(
           hostConfig,
           networks: wantedNetworks(config, hostConfig, request.networkingConfig),
           mounts,
+          ...(links.length > 0 ? { links } : {}),
         },
         newFacts(),
       );

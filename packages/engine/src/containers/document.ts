@@ -2,6 +2,7 @@ import type { Endpoint } from '@gantry/network';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '../documents/index.ts';
 import type { Health } from '../health/health.ts';
 import type { ContainerMount, EtcFiles } from '../spec/index.ts';
+import type { ContainerLink } from './links.ts';
 
 /** What create decided about a container; only rename, update, connect and disconnect change it. Plain JSON. */
 export type ContainerDocument = {
@@ -18,6 +19,8 @@ export type ContainerDocument = {
   /** Networks by name, with what was asked for on each; empty for `none of its own`. */
   networks: Readonly<Record<string, Partial<EndpointSettings>>>;
   readonly mounts: readonly ContainerMount[];
+  /** Links of the default bridge; those to containers that are gone mean nothing. */
+  links?: readonly ContainerLink[];
 };
 
 /** What happened to a container so far. Plain JSON, written without waiting for the disk. */

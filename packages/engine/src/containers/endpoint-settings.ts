@@ -10,6 +10,7 @@ import {
 } from '@gantry/network';
 import type { EndpointSettings } from '../documents/index.ts';
 import { isUserDefinedNetwork } from '../validate/modes.ts';
+import { parseLink } from './links.ts';
 
 const SYSCTLS = 'com.docker.network.endpoint.sysctls';
 const IFNAME = 'com.docker.network.endpoint.ifname';
@@ -28,9 +29,7 @@ export function checkEndpointSettings(
   if (!userDefined && (Aliases?.length ?? 0) > 0) {
     problems.push('network-scoped aliases are only supported for user-defined networks');
   }
-  if ((Links?.length ?? 0) > 0) {
-    throw notImplemented('--link is not built yet', { hint: 'use the names of the containers on the network' });
-  }
+  for (const link of Links ?? []) parseLink(link);
   for (const option of Object.keys(DriverOpts ?? {})) {
     if (ENDPOINT_OPTIONS.has(option)) continue;
     throw notImplemented(`the endpoint option ${option} is not built yet`, {

@@ -1,4 +1,3 @@
-import { systemError } from '@gantry/errors';
 import type { EngineContext } from '../context.ts';
 import type { Containers } from '../engine.ts';
 import { containerStats } from '../stats/container-stats.ts';
@@ -10,6 +9,7 @@ import { commitContainer } from './commit.ts';
 import { createContainer } from './create.ts';
 import { inspectContainer } from './inspect.ts';
 import { killByName } from './kill.ts';
+import { removeLink } from './link-changes.ts';
 import { listContainers } from './list.ts';
 import { openLogs } from './logs.ts';
 import { pauseContainer, unpauseContainer } from './pause.ts';
@@ -42,7 +42,7 @@ export function containersOf(context: EngineContext): Containers {
     update: (ref, changes) => updateContainer(context, ref, changes),
     remove: async (ref, { force, volumes, link }) => {
       const container = find(ref);
-      if (link) return removeLink(ref);
+      if (link) return removeLink(context, container, ref);
       return removeContainer(context, container, { force, volumes }, ref);
     },
     prune: filters => context.jobs.run('container.prune', '', () => pruneContainers(context, filters)),
@@ -64,14 +64,4 @@ export function containersOf(context: EngineContext): Containers {
     resize: async (ref, size) => resizeContainer(context, find(ref), size),
     stats: async (ref, options, signal) => containerStats(context, sampler, find(ref), options, signal),
   };
-}
-
-/** Links of the default bridge have no names of their own here: there is nothing but the container's own name. */
-function removeLink(ref: string): never {
-  const [, parent = ''] = /^\/?(.*)\/[^/]*$/.exec(ref) ?? [];
-  throw systemError(
-    parent === ''
-      ? 'Conflict, cannot remove the default link name of the container'
-      : `Cannot get parent /${parent} for link name ${ref}`,
-  );
 }

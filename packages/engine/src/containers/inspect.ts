@@ -1,9 +1,10 @@
 import type { EngineContext } from '../context.ts';
-import type { ContainerInspect, ContainerStateDocument, HealthDocument } from '../documents/index.ts';
+import type { ContainerInspect, ContainerStateDocument, HealthDocument, HostConfig } from '../documents/index.ts';
 import type { Health } from '../health/health.ts';
 import { apparmorProfile, mountPoint } from '../spec/index.ts';
 import { NEVER, rfc3339Nano } from '../time.ts';
 import type { Container } from './container.ts';
+import { linkedContainers } from './links.ts';
 import { networkSettings } from './network-documents.ts';
 import { containerSizes } from './sizes.ts';
 
@@ -26,7 +27,8 @@ export async function inspectContainer(
     ResolvConfPath: facts.etc?.resolvConf ?? '',
     HostnamePath: facts.etc?.hostname ?? '',
     HostsPath: facts.etc?.hosts ?? '',
-    LogPath: facts.logPath,
+    // As dockerd: the file of the driver local is nobody else's business.
+    LogPath: document.hostConfig.LogConfig.Type === 'local' ? '' : facts.logPath,
     Name: `/${document.name}`,
     RestartCount: facts.restartCount,
     Driver: images.driver,
@@ -35,13 +37,23 @@ export async function inspectContainer(
     ProcessLabel: '',
     AppArmorProfile: apparmorProfile(document.hostConfig, context.options.defaults) ?? '',
     ExecIDs: context.execs.idsOf(document.id),
-    HostConfig: document.hostConfig,
+    HostConfig: shownHostConfig(context, container),
     GraphDriver: { Data: images.graphDriverData(document.id), Name: images.driver },
     ...sizes,
     Mounts: document.mounts.map(mountPoint),
     Config: document.config,
     NetworkSettings: networkSettings(container),
   };
+}
+
+/** With its links as dockerd shows them: both full names. */
+function shownHostConfig(context: EngineContext, container: Container): HostConfig {
+  const { hostConfig } = container.document;
+  if (hostConfig.NetworkMode !== 'bridge' || !hostConfig.Links) return hostConfig;
+  const links = linkedContainers(context, container).map(
+    ({ alias, child }) => `/${child.name}:/${container.name}/${alias}`,
+  );
+  return { ...hostConfig, Links: links.length > 0 ? links : null };
 }
 
 function healthDocument({ status, failingStreak, log }: Health): HealthDocument {

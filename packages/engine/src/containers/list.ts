@@ -27,6 +27,7 @@ export async function listContainers(context: EngineContext, options: ListOption
     if (verdict === 'exclude') continue;
     const summary: ContainerSummary = {
       ...summarize(container),
+      Names: [`/${container.name}`, ...linkNamesOf(context, container)],
       Image: shownImage(context, container, images),
       Status: container.statusText(),
       ...(options.size ? await shownSizes(context, container) : {}),
@@ -34,6 +35,13 @@ export async function listContainers(context: EngineContext, options: ListOption
     summaries.push(summary);
   }
   return summaries;
+}
+
+/** What those that link to it call it. */
+function linkNamesOf(context: EngineContext, { id }: Container): string[] {
+  return [...context.containers.linking(id)].flatMap(({ name, document }) =>
+    (document.links ?? []).filter(link => link.id === id).map(({ alias }) => `/${name}/${alias}`),
+  );
 }
 
 /** Docker leaves a size of 0 out. */

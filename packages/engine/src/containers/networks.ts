@@ -4,6 +4,7 @@ import {
   type NetworkRecord,
   type PortRequest,
   type Protocol,
+  resolverRuleSteps,
   resolverSocketSteps,
 } from '@gantry/network';
 import type { EngineContext } from '../context.ts';
@@ -77,7 +78,13 @@ export async function attachNetworks(
       });
       const resolves = isUserDefinedNetwork(network.name) && !networks.some(({ name }) => isUserDefinedNetwork(name));
       attachments.push(
-        resolves ? { ...attachment, parent: [...resolverSocketSteps, ...attachment.parent] } : attachment,
+        resolves
+          ? {
+              ...attachment,
+              parent: [...resolverSocketSteps, ...attachment.parent],
+              child: [...attachment.child, ...resolverRuleSteps],
+            }
+          : attachment,
       );
       networks.push(network);
     }

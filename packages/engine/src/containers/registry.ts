@@ -15,6 +15,11 @@ export class ContainerRegistry {
   readonly #byImage = new Map<string, Set<Container>>();
   readonly #byVolume = new Map<string, Set<Container>>();
 
+  /** Containers by those that they link to. */
+  readonly #linking = new Map<string, Set<Container>>();
+  /** What a container was entered there with. */
+  readonly #linked = new Map<string, readonly string[]>();
+
   get size(): number {
     return this.#byId.size;
   }
@@ -36,13 +41,39 @@ export class ContainerRegistry {
     return this.#byVolume.get(name) ?? new Set();
   }
 
+  byName(name: string): Container | undefined {
+    return this.#byId.get(this.#names.get(name) ?? '');
+  }
+
+  /** The containers that have a link to this one. */
+  linking(id: string): ReadonlySet<Container> {
+    return this.#linking.get(id) ?? new Set();
+  }
+
+  /** Takes in that the links of a container have changed. */
+  relink(container: Container): void {
+    for (const id of this.#linked.get(container.id) ?? []) unlink(this.#linking, id, container);
+    const ids = (container.document.links ?? []).map(({ id }) => id);
+    if (ids.length === 0) this.#linked.delete(container.id);
+    else this.#linked.set(container.id, ids);
+    for (const id of ids) link(this.#linking, id, container);
+  }
+
+  /** The container that a name like `PARENT/ALIAS` leads to. */
+  #byLink(ref: string): Container | undefined {
+    const [, parent, alias] = /^\/?([^/]+)\/([^/]+)$/.exec(ref) ?? [];
+    if (parent === undefined) return undefined;
+    const found = this.byName(parent)?.document.links?.find(one => one.alias === alias);
+    return found && this.#byId.get(found.id);
+  }
+
   /**
    * The container of that full id, full name, or unambiguous id prefix.
    * @throws notFound `No such container: X`, invalidParameter for a prefix of several
    */
   find(ref: string): Container {
     if (ref === '') throw invalidParameter('invalid name or ID supplied: ""');
-    const exact = this.#byId.get(ref) ?? this.#byId.get(this.#names.get(ref.replace(/^\//, '')) ?? '');
+    const exact = this.#byId.get(ref) ?? this.byName(ref.replace(/^\//, '')) ?? this.#byLink(ref);
     if (exact) return exact;
     const [id, other] = this.#ids.firstTwo(ref);
     if (other !== undefined) throw invalidParameter(`multiple IDs found with provided prefix: ${ref}`);
@@ -93,6 +124,7 @@ export class ContainerRegistry {
     this.#byId.set(container.id, container);
     this.#names.set(container.name, container.id);
     this.#ids.add(container.id);
+    this.relink(container);
     link(this.#byImage, container.document.imageId, container);
     for (const mount of container.document.mounts) {
       if (mount.type === 'volume' && mount.name !== undefined) link(this.#byVolume, mount.name, container);
@@ -104,6 +136,8 @@ export class ContainerRegistry {
     this.#byId.delete(container.id);
     if (this.#names.get(container.name) === container.id) this.#names.delete(container.name);
     this.#ids.delete(container.id);
+    for (const id of this.#linked.get(container.id) ?? []) unlink(this.#linking, id, container);
+    this.#linked.delete(container.id);
     unlink(this.#byImage, container.document.imageId, container);
     for (const { type, name, source } of container.document.mounts) {
       if (type === 'volume' && name !== undefined) unlink(this.#byVolume, name, container);

@@ -23,6 +23,7 @@ export async function startResolver(context: EngineContext, container: Container
   const resolver = new Resolver(
     { udp, tcp },
     {
+      version: () => context.names.version,
       addresses: name => context.names.addresses(run.facts.endpoints, name),
       name: address => context.names.nameOf(run.facts.endpoints, address),
       upstreams: () =>

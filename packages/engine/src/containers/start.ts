@@ -23,6 +23,8 @@ import type { Container } from './container.ts';
 import { watchRun } from './exit.ts';
 import { unmount } from './host-mounts.ts';
 import { namespaceJoins } from './joins.ts';
+import { tellLinking } from './link-changes.ts';
+import { linkedParts } from './links.ts';
 import { explainMount } from './mount-failure.ts';
 import { attachNetworks, networkOwner } from './networks.ts';
 import { removeContainer } from './remove.ts';
@@ -92,6 +94,7 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   const { id } = container;
   await using undo = new CleanupStack((what, error) => context.log(`start ${id}: ${what}`, error));
   const joins = namespaceJoins(context, container);
+  const linked = linkedParts(context, container);
   const sharedEtc = networkOwner(context, container)?.facts.etc;
   const runDir = context.runDir(id);
 
@@ -133,6 +136,8 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   const built = await job.span('compile the plan', () =>
     buildLaunch({
       container: specContainer(context, container),
+      linked,
+      imageId: document.imageId,
       rootFd: root.value,
       containerDir: directoryPath,
       network: network.value.attachments,
@@ -183,6 +188,7 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   facts.run = { ...run, launched: true };
   beginHealth(container);
   watchRun(context, container, shim, facts.run);
+  void context.inBackground(`tell those that link to ${id}`, tellLinking(context, container));
   context.containerEvent(container, 'start');
   void context.inBackground(`save ${id}`, context.storage.saveFacts(container));
 }

@@ -3,6 +3,7 @@ import type { Attachment, ClientConnection } from '@gantry/runtime';
 import { streamOf } from '../containers/attachments.ts';
 import type { Container } from '../containers/container.ts';
 import { notRunning } from '../containers/kill.ts';
+import { linkedParts } from '../containers/links.ts';
 import { specContainer } from '../containers/spec-container.ts';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
@@ -62,6 +63,15 @@ function claim(context: EngineContext, id: string): { exec: ExecRecord; containe
   return { exec, container };
 }
 
+/** As dockerd has it, of now; a container that does not run any more tells nothing. */
+function linkedEnvironment(context: EngineContext, container: Container): readonly string[] {
+  try {
+    return linkedParts(context, container).env;
+  } catch {
+    return [];
+  }
+}
+
 /** Runs an exec that is marked as started. */
 export function runExec(
   context: EngineContext,
@@ -82,6 +92,7 @@ export function runExec(
       const built = await job.span('compile the plan', () =>
         buildExec({
           container: specContainer(context, container),
+          linkedEnv: linkedEnvironment(context, container),
           exec: consoleSize ? { ...exec.config, ConsoleSize: [...consoleSize] } : exec.config,
           rootFd,
           daemon: context.options.defaults,

@@ -20,12 +20,13 @@ export function overrideEnvironment(base: readonly string[], overrides: readonly
   return result.filter(assignment => assignment !== undefined && assignment !== '') as string[];
 }
 
-/** The variables that a container's processes begin with: PATH, HOSTNAME, with a terminal TERM, then its own. */
+/** The variables that a container's processes begin with: PATH, HOSTNAME, with a terminal TERM, those of links, then its own. */
 export function containerEnvironment(
   config: { readonly hostname: string; readonly env: readonly string[] | null },
   tty: boolean,
+  linked: readonly string[] = [],
 ): string[] {
-  const base = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${config.hostname}`, ...(tty ? ['TERM=xterm'] : [])];
+  const base = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${config.hostname}`, ...(tty ? ['TERM=xterm'] : []), ...linked];
   return overrideEnvironment(base, config.env ?? []);
 }
 

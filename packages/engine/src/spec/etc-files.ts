@@ -32,6 +32,8 @@ export function etcFiles(request: {
   readonly domainname: string;
   readonly hostConfig: HostConfig;
   readonly network: readonly NetworkAttachment[];
+  /** Address and names of containers that it links to. */
+  readonly linkedHosts?: readonly (readonly [address: string, names: string])[];
   readonly daemon: EngineDefaults;
 }): { readonly files: EtcFiles; readonly steps: readonly Step[] } {
   const { directory } = request;
@@ -64,6 +66,7 @@ function hostsText(request: Parameters<typeof etcFiles>[0]): string {
     domainname: request.domainname,
     addresses,
     extraHosts,
+    linkedHosts: request.linkedHosts ?? [],
     hostGatewayIps: daemon.hostGatewayIps,
     ipv6: existsSync('/proc/sys/net/ipv6'),
   });

@@ -29,6 +29,8 @@ export function checkExecUser(container: SpecContainer, user: string, rootFd: nu
 export async function buildExec(input: {
   readonly container: SpecContainer;
   readonly exec: ExecConfig;
+  /** Variables of links. */
+  readonly linkedEnv?: readonly string[];
   readonly rootFd: number;
   readonly daemon: EngineDefaults;
   readonly cgroup: CgroupLayout;
@@ -42,7 +44,7 @@ export async function buildExec(input: {
   const process = processSpec({
     args: exec.Cmd,
     env: overrideEnvironment(
-      containerEnvironment({ hostname: config.Hostname, env: config.Env }, exec.Tty),
+      containerEnvironment({ hostname: config.Hostname, env: config.Env }, exec.Tty, input.linkedEnv),
       exec.Env ?? [],
     ),
     cwd: exec.WorkingDir || config.WorkingDir,

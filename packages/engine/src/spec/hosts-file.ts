@@ -17,6 +17,8 @@ export type HostsRequest = {
   readonly addresses: readonly string[];
   /** `name:address` or `name:host-gateway`. */
   readonly extraHosts: readonly string[];
+  /** Address and names of linked containers. */
+  readonly linkedHosts?: readonly (readonly [address: string, names: string])[];
   readonly hostGatewayIps: readonly string[];
   /** Whether the container's network knows IPv6. */
   readonly ipv6: boolean;
@@ -34,6 +36,7 @@ export function hostsFile(request: HostsRequest): string {
     }
     for (const ip of address === 'host-gateway' ? request.hostGatewayIps : [address]) records.push(`${ip}\t${name}`);
   }
+  for (const [address, names] of request.linkedHosts ?? []) records.push(`${address}\t${names}`);
   const full = request.domainname === '' ? request.hostname : `${request.hostname}.${request.domainname}`;
   const dot = full.indexOf('.');
   const names = dot < 0 ? full : `${full} ${full.slice(0, dot)}`;

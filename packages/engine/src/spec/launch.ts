@@ -5,6 +5,7 @@ import { flags } from '@gantry/linux';
 import type { NetworkAttachment } from '@gantry/network';
 import type { LinuxSpec, RuntimeSpec } from '@gantry/oci';
 import { compileContainer, type LaunchPlan, type LogTarget, type Stdio, type Step } from '@gantry/runtime';
+import type { LinkedParts } from '../containers/links.ts';
 import type { EngineDefaults } from '../defaults.ts';
 import { logTarget } from '../validate/log-config.ts';
 import { containerOfMode } from '../validate/modes.ts';
@@ -30,8 +31,12 @@ export type LaunchInput = {
   /** The mounted root; stays the caller's. */
   readonly rootFd: number;
   readonly containerDir: string;
+  /** For the tag of log lines. */
+  readonly imageId?: string;
   readonly network: readonly NetworkAttachment[];
   readonly joins: NamespaceJoins;
+  /** What it takes from containers that it links to. */
+  readonly linked?: LinkedParts;
   /** The files of the container whose network is shared (`--network container:X`). */
   readonly sharedEtc?: EtcFiles;
   readonly daemon: EngineDefaults;
@@ -65,7 +70,14 @@ export type BuiltLaunch = {
 export async function buildLaunch(input: LaunchInput): Promise<BuiltLaunch> {
   const { container } = input;
   const { hostConfig } = container;
-  const log = logTarget(hostConfig.LogConfig, join(input.containerDir, `${container.id}-json.log`));
+  const log = logTarget(hostConfig.LogConfig, join(input.containerDir, `${container.id}-json.log`), {
+    id: container.id,
+    name: container.name,
+    imageId: input.imageId ?? '',
+    imageName: container.config.Image,
+    labels: container.config.Labels ?? {},
+    env: container.config.Env ?? [],
+  });
   const slots = new LaunchSlots(input.rootFd);
   try {
     const { etc, etcSteps, hostname, domainname } = await identity(input);
@@ -134,6 +146,7 @@ async function identity(
     domainname: config.Domainname,
     hostConfig,
     network: input.network,
+    linkedHosts: input.linked?.hosts ?? [],
     daemon: input.daemon,
   });
   return { etc: files, etcSteps: steps, hostname: config.Hostname, domainname: config.Domainname };
@@ -208,7 +221,7 @@ async function runtimeSpec(
   };
   const process = processSpec({
     args: commandLine(config),
-    env: containerEnvironment({ hostname: config.Hostname, env: config.Env }, config.Tty),
+    env: containerEnvironment({ hostname: config.Hostname, env: config.Env }, config.Tty, input.linked?.env),
     cwd: config.WorkingDir,
     tty: config.Tty,
     consoleSize: input.consoleSize ?? hostConfig.ConsoleSize,

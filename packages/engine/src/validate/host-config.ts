@@ -1,4 +1,4 @@
-import { conflict, invalidParameter, notImplemented } from '@gantry/errors';
+import { conflict, invalidParameter } from '@gantry/errors';
 import type { EngineDefaults } from '../defaults.ts';
 import type { HostConfig, RestartPolicy } from '../documents/index.ts';
 import { normalizeCapabilities } from './capability-names.ts';
@@ -90,9 +90,6 @@ export function checkLinuxHostConfig(host: HostConfig, daemon: EngineDefaults): 
 
 /** Refuses what dockerd would do and Gantry does not do yet, so that nothing is accepted and then ignored. */
 export function refuseUnbuilt(host: HostConfig): void {
-  if ((host.Links?.length ?? 0) > 0) {
-    throw notImplemented('--link is not built yet', { hint: 'put both containers on one network and use their names' });
-  }
   if (host.CpuCount !== 0) throw conflict('CpuCount is an option of Windows containers', { hint: 'use --cpus' });
 }
 

@@ -3,12 +3,16 @@ import { parseSize } from '@gantry/oci';
 import type { LogTarget } from '@gantry/runtime';
 import type { EngineDefaults } from '../defaults.ts';
 import type { LogConfig } from '../documents/index.ts';
+import { type LogSubject, logAttributes } from './log-attributes.ts';
 
 /** Drivers that dockerd has built in and Gantry does not yet. */
-const UNBUILT = ['local', 'syslog', 'journald', 'gelf', 'fluentd', 'awslogs', 'splunk', 'gcplogs', 'etwlogs'];
+const UNBUILT = ['syslog', 'journald', 'gelf', 'fluentd', 'awslogs', 'splunk', 'gcplogs', 'etwlogs'];
 const JSON_FILE_OPTIONS = ['max-file', 'max-size', 'compress', 'labels', 'labels-regex', 'env', 'env-regex', 'tag'];
 const DEFAULT_MAX_SIZE_BYTES = 10 * 1000 * 1000;
 const DEFAULT_MAX_FILES = 3;
+const LOCAL_OPTIONS = ['max-file', 'max-size', 'compress'];
+const LOCAL_MAX_SIZE_BYTES = 20 * 1000 * 1000;
+const LOCAL_MAX_FILES = 5;
 
 /**
  * Completes a log configuration with the daemon's defaults, and checks driver and option names.
@@ -26,21 +30,19 @@ export function prepareLogConfig(given: LogConfig, daemon: EngineDefaults): LogC
     throw invalidParameter("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
   }
   if (UNBUILT.includes(Type)) {
-    throw notImplemented(`the log driver ${Type} is not built yet`, { hint: 'use json-file or none' });
+    throw notImplemented(`the log driver ${Type} is not built yet`, { hint: 'use json-file, local or none' });
   }
-  if (Type !== 'json-file') {
+  if (Type !== 'json-file' && Type !== 'local') {
     throw invalidParameter(`error looking up logging plugin ${Type}: plugin ${JSON.stringify(Type)} not found`);
   }
   for (const name of Object.keys(Config)) {
-    if (name === 'mode' || name === 'max-buffer-size' || JSON_FILE_OPTIONS.includes(name)) continue;
-    throw invalidParameter(`unknown log opt '${name}' for json-file log driver`);
+    const known = Type === 'local' ? LOCAL_OPTIONS : JSON_FILE_OPTIONS;
+    if (name === 'mode' || name === 'max-buffer-size' || known.includes(name)) continue;
+    throw invalidParameter(`unknown log opt '${name}' for ${Type} log driver`);
   }
   if (mode === 'non-blocking') throw notImplemented('log option mode=non-blocking is not built yet');
-  for (const name of ['labels', 'labels-regex', 'env', 'env-regex', 'tag']) {
-    if (Config[name]) throw notImplemented(`log option ${name} of json-file is not built yet`);
-  }
   if (/^(1|t|T|true|TRUE|True)$/.test(Config.compress ?? '')) {
-    throw notImplemented('log option compress of json-file is not built yet');
+    throw notImplemented('log option compress is not built yet');
   }
   return { Type, Config };
 }
@@ -50,13 +52,14 @@ export function prepareLogConfig(given: LogConfig, daemon: EngineDefaults): LogC
  * (dockerd: never rotated); with max-size alone one file is kept, as in dockerd.
  * @throws system when max-size or max-file has no usable value
  */
-export function logTarget(config: LogConfig, path: string): LogTarget {
+export function logTarget(config: LogConfig, path: string, subject?: LogSubject): LogTarget {
   if (config.Type === 'none') return { driver: 'none' };
   const failed = (reason: string): GantryError =>
     new GantryError('system', `failed to create task for container: failed to initialize logging driver: ${reason}`);
   const options = config.Config ?? {};
-  let maxSizeBytes = DEFAULT_MAX_SIZE_BYTES;
-  let maxFiles = options['max-size'] === undefined ? DEFAULT_MAX_FILES : 1;
+  const local = config.Type === 'local';
+  let maxSizeBytes = local ? LOCAL_MAX_SIZE_BYTES : DEFAULT_MAX_SIZE_BYTES;
+  let maxFiles = local ? LOCAL_MAX_FILES : options['max-size'] === undefined ? DEFAULT_MAX_FILES : 1;
   if (options['max-size'] !== undefined) {
     const size = parseSize(options['max-size'], 1000);
     if (typeof size === 'string') throw failed(size);
@@ -69,5 +72,6 @@ export function logTarget(config: LogConfig, path: string): LogTarget {
     if (Number(files) < 1) throw failed('max-file cannot be less than 1');
     maxFiles = Number(files);
   }
-  return { driver: 'json-file', path, maxSizeBytes, maxFiles };
+  const attributes = subject && !local ? logAttributes(options, subject, failed) : undefined;
+  return { driver: 'json-file', path, maxSizeBytes, maxFiles, ...(attributes === undefined ? {} : { attributes }) };
 }

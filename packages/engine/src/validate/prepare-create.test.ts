@@ -242,7 +242,6 @@ const REFUSED: [what: string, given: Partials, message: string, kind?: GantryErr
     'Interval in Healthcheck cannot be less than 1ms',
   ],
   ['health retries', { config: { Healthcheck: { Retries: -1 } } }, 'Retries in Healthcheck cannot be negative'],
-  ['link', { host: { Links: ['a:b'] } }, '--link is not built yet', 'notImplemented'],
   ['tmpfs path', { host: { Tmpfs: { b: '' } } }, "invalid mount path: 'b' mount path must be absolute"],
   ['tmpfs root', { host: { Tmpfs: { '/': '' } } }, "invalid specification: destination can't be '/'"],
   [

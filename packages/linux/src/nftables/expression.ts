@@ -36,6 +36,25 @@ export function payload(base: keyof typeof BASE, offset: number, length: number,
   };
 }
 
+/**
+ * Writes a register over the packet's source or destination port and mends its checksum. The connection is not known to
+ * the kernel by that: answers need a rule of their own.
+ */
+export function rewritePort(what: 'source' | 'destination', protocol: 'tcp' | 'udp', from: Register): Expression {
+  const INTERNET_CHECKSUM = 1;
+  return {
+    name: 'payload',
+    attributes: [
+      be32(2, BASE.transport),
+      be32(3, what === 'source' ? 0 : 2),
+      be32(4, 2),
+      register(5, from),
+      be32(6, INTERNET_CHECKSUM),
+      be32(7, protocol === 'tcp' ? 16 : 6),
+    ],
+  };
+}
+
 /** Goes on when the register has (or has not) this value. */
 export function compare(operator: 'equal' | 'unequal', from: Register, value: Uint8Array): Expression {
   return {

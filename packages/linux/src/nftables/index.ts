@@ -12,6 +12,7 @@ export {
   meta,
   payload,
   type Register,
+  rewritePort,
   translate,
   word,
 } from './expression.ts';

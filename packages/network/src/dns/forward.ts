@@ -1,10 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
+import { Code, questionEnd } from './message.ts';
 
 const TIMEOUT_MS = 4000;
 const PORT = 53;
 
-/** The answer of the first upstream that gives one; undefined when none does. */
+/** The answer of the first upstream that knows one, else the first refusal; undefined when none answers at all. */
 export async function forward(
   message: Buffer,
   upstreams: readonly string[],
@@ -12,16 +13,30 @@ export async function forward(
   port = PORT,
   timeoutMs = TIMEOUT_MS,
 ): Promise<Buffer | undefined> {
+  let refusal: Buffer | undefined;
   for (const upstream of upstreams) {
     const ask = protocol === 'udp' ? askByUdp : askByTcp;
     const reply = await ask(message, upstream, port, timeoutMs);
-    if (reply) return reply;
+    if (!reply) continue;
+    // One that cannot say does not speak for the next, as in dockerd.
+    const code = reply.readUInt8(3) & 0x0f;
+    if (code !== Code.serverFailure && code !== Code.refused) return reply;
+    refusal ??= reply;
   }
-  return undefined;
+  return refusal;
 }
 
-const isReplyTo = (message: Buffer, reply: Buffer): boolean =>
-  reply.length >= 12 && reply.readUInt16BE(0) === message.readUInt16BE(0) && (reply.readUInt8(2) & 0x80) !== 0;
+/** The number of the question and its name, as far as the answer repeats them, must be ours. */
+function isReplyTo(message: Buffer, reply: Buffer): boolean {
+  if (reply.length < 12 || reply.readUInt16BE(0) !== message.readUInt16BE(0)) return false;
+  if ((reply.readUInt8(2) & 0x80) === 0) return false;
+  if (reply.readUInt16BE(4) === 0) return true;
+  const end = questionEnd(message);
+  return (
+    end <= reply.length &&
+    message.toString('latin1', 12, end).toLowerCase() === reply.toString('latin1', 12, end).toLowerCase()
+  );
+}
 
 /** A socket a question: the kernel chooses its port, so that nobody can guess where an answer would be taken. */
 function askByUdp(message: Buffer, upstream: string, port: number, timeoutMs: number): Promise<Buffer | undefined> {

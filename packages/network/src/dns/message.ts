@@ -1,3 +1,5 @@
+import { ipBytes, ipText } from '@gantry/linux';
+
 /** DNS messages as far as a resolver for containers needs them. @see RFC 1035, section 4 */
 
 export const Type = { a: 1, ptr: 12, aaaa: 28, any: 255 } as const;
@@ -49,8 +51,40 @@ export function parseQuery(message: Buffer): Query | undefined {
   };
 }
 
+const OPT = 41;
+
+/**
+ * The longest answer that a client takes in a datagram: what its OPT record says, which is last and alone in what
+ * clients send; else 512 bytes.
+ * @see RFC 6891, section 6.2.3
+ */
+export function datagramLimit(message: Buffer, questionEnd: number): number {
+  if (message.length < questionEnd + 11 || message.readUInt16BE(10) !== 1) return PLAIN_LIMIT;
+  if (message[questionEnd] !== 0 || message.readUInt16BE(questionEnd + 1) !== OPT) return PLAIN_LIMIT;
+  return Math.max(PLAIN_LIMIT, message.readUInt16BE(questionEnd + 3));
+}
+
+/**
+ * Where the question of a query ends, without a look at its name: 0 when the bytes are no query with one question.
+ * What an answer depends on is between the header and there.
+ */
+export function questionEnd(message: Buffer): number {
+  const { length } = message;
+  if (length < HEADER + 5) return 0;
+  // Not an answer, a plain query, one question.
+  if (((message[2] ?? 0xff) & 0xf8) !== 0 || message[4] !== 0 || message[5] !== 1) return 0;
+  let at = HEADER;
+  for (;;) {
+    const size = message[at] ?? 64;
+    if (size === 0) break;
+    at += size + 1;
+    if (size > 63 || at >= length || at - HEADER > 254) return 0;
+  }
+  return at + 5 > length ? 0 : at + 5;
+}
+
 export type Answer =
-  | { readonly type: typeof Type.a; readonly address: string; readonly ttl: number }
+  | { readonly type: typeof Type.a | typeof Type.aaaa; readonly address: string; readonly ttl: number }
   | { readonly type: typeof Type.ptr; readonly name: string; readonly ttl: number };
 
 /** The reply to a parsed query, with its own question in front. */
@@ -75,7 +109,7 @@ export const isTruncated = (reply: Buffer): boolean =>
   reply.length > 3 && (reply.readUInt16BE(2) & FLAG.truncated) !== 0;
 
 function record(answer: Answer): Buffer {
-  const data = answer.type === Type.a ? Buffer.from(answer.address.split('.').map(Number)) : nameBytes(answer.name);
+  const data = answer.type === Type.ptr ? nameBytes(answer.name) : ipBytes(answer.address);
   const head = Buffer.alloc(12);
   // The name is the question's, which every message has at the same place.
   head.writeUInt16BE(0xc000 | HEADER, 0);
@@ -95,8 +129,12 @@ function nameBytes(name: string): Buffer {
   return Buffer.concat([...parts, Buffer.of(0)]);
 }
 
-/** `4.3.2.1.in-addr.arpa` to 1.2.3.4; undefined for any other name. */
+/** `4.3.2.1.in-addr.arpa` to 1.2.3.4, 32 nibbles below `ip6.arpa` to IPv6; undefined for any other name. */
 export function reverseAddress(name: string): string | undefined {
+  const nibbles = /^((?:[0-9a-f]\.){32})ip6\.arpa$/.exec(name)?.[1];
+  if (nibbles !== undefined) {
+    return ipText(Buffer.from(nibbles.split('.').reverse().join(''), 'hex'));
+  }
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.in-addr\.arpa$/.exec(name);
   return match?.slice(1).reverse().join('.');
 }

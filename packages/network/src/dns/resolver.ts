@@ -1,42 +1,45 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
-import { forward } from './forward.ts';
-import { type Answer, buildReply, Code, PLAIN_LIMIT, parseQuery, reverseAddress, Type, truncated } from './message.ts';
+import { DatagramBatch } from '@gantry/linux';
+import { Forwarder } from './forwarder.ts';
+import { buildReply, Code, parseQuery, questionEnd } from './message.ts';
+import { OwnAnswers, type ResolverZone } from './own-answers.ts';
 
-/** What one container can find by name. */
-export type ResolverZone = {
-  /** Addresses of a name, in lower case; undefined when it is none of ours. */
-  readonly addresses: (name: string) => readonly string[] | undefined;
-  /** The name of an address of the container's networks. */
-  readonly name: (address: string) => string | undefined;
-  /** Where other questions go, in order; none for a container that may not reach the outside. */
-  readonly upstreams: () => readonly string[];
-};
-
-const TTL_SECONDS = 600;
-/** Questions of one container that wait for an upstream at a time. */
-const MAX_FORWARDED = 1024;
 const MAX_CONNECTIONS = 64;
+/** What a connection has sent and was not answered: a client that sends more without reading is not read on. */
+const MAX_WAITING_BYTES = 256 * 1024;
 const IDLE_MS = 10_000;
+/** The longest question, and the longest answer in a datagram that is our own. */
+const DATAGRAM_BYTES = 4096;
+const BATCH = 32;
+/** Batches of one container before the event loop turns: a flood costs the others this much, about 0.2 ms. */
+const BATCHES_A_TURN = 2;
+
+// One for all containers: nothing stays in it between two turns of the event loop.
+let batch: DatagramBatch | undefined;
 
 /** Answers a container's questions on sockets that somebody else holds: closing it leaves them open. */
 export class Resolver implements Disposable {
   readonly #zone: ResolverZone;
+  readonly #own: OwnAnswers;
+  readonly #forwarder: Forwarder;
   readonly #udp: UdpSocket;
+  readonly #fd: number;
   readonly #tcp: Server;
   readonly #connections = new Set<Socket>();
-  #forwarded = 0;
-  #turn = 0;
+  #closed = false;
 
   /** @param sockets descriptors of a bound UDP and a listening TCP socket, which are taken over */
   constructor(sockets: { readonly udp: number; readonly tcp: number }, zone: ResolverZone) {
     this.#zone = zone;
+    this.#own = new OwnAnswers(zone);
+    this.#forwarder = new Forwarder();
+    this.#fd = sockets.udp;
     this.#udp = createSocket('udp4');
     this.#udp.on('error', () => {});
     this.#udp.on('message', (message, from) => {
-      void this.#answer(message, 'udp').then(reply => {
-        if (reply) this.#send(reply, from.port, from.address);
-      });
+      this.#datagram(message, from);
+      this.#drain();
     });
     this.#udp.bind({ fd: sockets.udp });
     this.#tcp = createServer(socket => this.#serve(socket));
@@ -45,7 +48,42 @@ export class Resolver implements Disposable {
     this.#tcp.listen({ fd: sockets.tcp });
   }
 
-  #send(reply: Buffer, port: number, address: string): void {
+  /** The first of what came, by Node; the rest without it. */
+  #datagram(message: Buffer, from: { readonly port: number; readonly address: string }): void {
+    const end = questionEnd(message);
+    if (end === 0) return;
+    const room = Buffer.allocUnsafe(DATAGRAM_BYTES);
+    const size = this.#own.write(message, end, room);
+    if (size > 0) this.#send(room.subarray(0, size), from);
+    else this.#forward(message, from);
+  }
+
+  /** What else waits in the socket: questions come together when there are many. */
+  #drain(): void {
+    batch ??= new DatagramBatch(BATCH, DATAGRAM_BYTES);
+    for (let turn = 0; turn < BATCHES_A_TURN && !this.#closed; turn++) {
+      const count = batch.receive(this.#fd);
+      for (let index = 0; index < count; index++) {
+        const message = batch.message(index);
+        const end = questionEnd(message);
+        if (end === 0) continue;
+        const size = this.#own.write(message, end, batch.room);
+        if (size > 0) batch.answer(index, size);
+        else this.#forward(Buffer.from(message), batch.source(index));
+      }
+      batch.flush(this.#fd);
+      if (count < BATCH) return;
+    }
+  }
+
+  #forward(message: Buffer, from: { readonly port: number; readonly address: string }): void {
+    void this.#forwarded(message, 'udp').then(reply => {
+      if (reply) this.#send(reply, from);
+    });
+  }
+
+  #send(reply: Buffer, { port, address }: { readonly port: number; readonly address: string }): void {
+    if (this.#closed) return;
     try {
       this.#udp.send(reply, port, address, () => {});
     } catch {
@@ -56,19 +94,26 @@ export class Resolver implements Disposable {
   #serve(socket: Socket): void {
     let rest: Buffer = Buffer.alloc(0);
     let work: Promise<unknown> = Promise.resolve();
+    let waiting = 0;
     this.#connections.add(socket);
     socket.setTimeout(IDLE_MS, () => socket.destroy());
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#connections.delete(socket));
     socket.on('data', chunk => {
       rest = Buffer.concat([rest, chunk]);
+      waiting += chunk.length;
+      if (waiting > MAX_WAITING_BYTES) {
+        socket.destroy();
+        return;
+      }
       while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
         const message = rest.subarray(2, 2 + rest.readUInt16BE(0));
         rest = rest.subarray(2 + message.length);
         // In order, and one at a time: a client that sends without reading is not read on.
         socket.pause();
         work = work.then(async () => {
-          const reply = await this.#answer(message, 'tcp');
+          const reply = await this.#answerByTcp(message);
+          waiting -= message.length + 2;
           if (!reply) socket.destroy();
           else if (!socket.destroyed)
             socket.write(Buffer.concat([Buffer.of(reply.length >>> 8, reply.length & 255), reply]));
@@ -78,45 +123,23 @@ export class Resolver implements Disposable {
     });
   }
 
-  async #answer(message: Buffer, protocol: 'udp' | 'tcp'): Promise<Buffer | undefined> {
-    const query = parseQuery(message);
-    if (!query) return undefined;
-    const own = this.#own(query.name, query.type);
-    if (own) {
-      const reply = buildReply(query, message, Code.ok, own);
-      return protocol === 'udp' && reply.length > PLAIN_LIMIT ? truncated(query, message) : reply;
-    }
-    const upstreams = this.#zone.upstreams();
-    if (upstreams.length === 0 || this.#forwarded >= MAX_FORWARDED) {
-      return buildReply(query, message, Code.serverFailure);
-    }
-    this.#forwarded++;
-    try {
-      return (await forward(message, upstreams, protocol)) ?? buildReply(query, message, Code.serverFailure);
-    } finally {
-      this.#forwarded--;
-    }
+  async #answerByTcp(message: Buffer): Promise<Buffer | undefined> {
+    const end = questionEnd(message);
+    if (end === 0) return undefined;
+    const room = Buffer.allocUnsafe(65_535);
+    const size = this.#own.write(message, end, room, true);
+    return size > 0 ? room.subarray(0, size) : this.#forwarded(message, 'tcp');
   }
 
-  /** The records of a name of ours, none when it has no such records; undefined when it is not ours. */
-  #own(name: string, type: number): Answer[] | undefined {
-    const address = type === Type.ptr ? reverseAddress(name) : undefined;
-    if (address !== undefined) {
-      const found = this.#zone.name(address);
-      return found === undefined ? undefined : [{ type: Type.ptr, name: found, ttl: TTL_SECONDS }];
-    }
-    const addresses = this.#zone.addresses(name);
-    if (!addresses) return undefined;
-    if (type !== Type.a && type !== Type.any) return [];
-    const first = addresses.length === 0 ? 0 : this.#turn++ % addresses.length;
-    return [...addresses.slice(first), ...addresses.slice(0, first)].map(one => ({
-      type: Type.a,
-      address: one,
-      ttl: TTL_SECONDS,
-    }));
+  async #forwarded(message: Buffer, protocol: 'udp' | 'tcp'): Promise<Buffer | undefined> {
+    const query = parseQuery(message);
+    if (!query) return undefined;
+    const reply = await this.#forwarder.ask(message, this.#zone.upstreams(), protocol);
+    return reply ?? buildReply(query, message, Code.serverFailure);
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true;
     this.#udp.close();
     this.#tcp.close();
     for (const socket of this.#connections) socket.destroy();

@@ -44,6 +44,7 @@ static bool read_request(const uint8_t *data, size_t size) {
   touch_text(request.run_dir);
   touch_text(request.cgroup_path);
   touch_text(request.log_path);
+  touch_text(request.log_attributes);
   bool whole = touch_section(&request.prepare) & touch_section(&request.parent) & touch_section(&request.child);
   for (uint32_t i = 0; i < request.attachment_count; i++) {
     for (uint32_t n = 0; n < request.attachments[i].keys.size; n++) touched += request.attachments[i].keys.data[n];

@@ -46,6 +46,7 @@ export function encodeRequest(request: NativeRequest): Buffer {
   out.string(file?.path);
   out.u64(file?.maxSizeBytes ?? 0);
   out.u32(file?.maxFiles ?? 0);
+  out.string(file?.attributes);
   out.u32(request.rootSlot ?? -1);
   out.u32(request.slotCount ?? 0);
   for (const steps of [plan.prepare, plan.parent, plan.child]) encodeSteps(out, steps ?? []);

@@ -1,0 +1,76 @@
+import { type GantryError, messageOf, notImplemented } from '@gantry/errors';
+
+/** What the lines of a container's log may tell of it. */
+export type LogSubject = {
+  readonly id: string;
+  readonly name: string;
+  readonly imageId: string;
+  readonly imageName: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly env: readonly string[];
+};
+
+/** Longer ones would make every line as long. */
+const MAX_BYTES = 8000;
+
+/**
+ * The JSON object of the options `labels`, `labels-regex`, `env`, `env-regex` and `tag`; undefined when there is nothing in it.
+ * @throws what `failed` makes of a reason
+ */
+export function logAttributes(
+  options: Readonly<Record<string, string>>,
+  subject: LogSubject,
+  failed: (reason: string) => GantryError,
+): string | undefined {
+  const attributes = new Map<string, string>();
+  const env = subject.env.map(assignment => {
+    const equals = assignment.indexOf('=');
+    return equals < 0 ? [assignment, ''] : [assignment.slice(0, equals), assignment.slice(equals + 1)];
+  });
+  for (const [kind, pairs] of [
+    ['labels', Object.entries(subject.labels)],
+    ['env', env],
+  ] as const) {
+    const names = new Set((options[kind] ?? '').split(',').filter(name => name !== ''));
+    const pattern = expression(options[`${kind}-regex`], failed);
+    for (const [name = '', value = ''] of pairs) {
+      if (names.has(name) || pattern?.test(name)) attributes.set(name, value);
+    }
+  }
+  if (options.tag) attributes.set('tag', tagText(options.tag, subject));
+  if (attributes.size === 0) return undefined;
+  const sorted = Object.fromEntries([...attributes].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  // As Go writes JSON.
+  const text = JSON.stringify(sorted).replace(/[<>&]/g, one => `\\u00${one.charCodeAt(0).toString(16)}`);
+  if (Buffer.byteLength(text) > MAX_BYTES) throw failed(`the attributes of a line have more than ${MAX_BYTES} bytes`);
+  return text;
+}
+
+function expression(text: string | undefined, failed: (reason: string) => GantryError): RegExp | undefined {
+  if (!text) return undefined;
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw failed(messageOf(error));
+  }
+}
+
+/** A tag with its fields filled in: `{{.Name}}`, `{{.ID}}`, ... @throws notImplemented for other templates */
+function tagText(template: string, { id, name, imageId, imageName }: LogSubject): string {
+  const fields = new Map([
+    ['ID', id.slice(0, 12)],
+    ['FullID', id],
+    ['Name', name],
+    ['ImageID', imageId.replace(/^sha256:/, '').slice(0, 12)],
+    ['ImageFullID', imageId],
+    ['ImageName', imageName],
+    ['DaemonName', 'docker'],
+  ]);
+  const text = template.replace(/\{\{\s*\.(\w+)\s*\}\}/g, (whole, field: string) => fields.get(field) ?? whole);
+  if (text.includes('{{')) {
+    throw notImplemented(`the log tag ${template} is not built yet`, {
+      hint: `fields are ${[...fields.keys()].map(field => `{{.${field}}}`).join(', ')}`,
+    });
+  }
+  return text;
+}
