@@ -96,4 +96,5 @@ run 'compiling the launcher, the shim and init' make -s -C packages/runtime/nati
 run 'building the image hello-world' node packages/images/hello-world/build.ts
 run 'linking the command line' node scripts/bundle.ts
 run 'filling the compile cache' node scripts/warm.ts
+ln -sfn "$(pwd -P)" .gantry/here
 mv .gantry/ready.new .gantry/ready

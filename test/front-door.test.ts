@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type Ended, execute } from './harness/execute.ts';
+import { rootOnly } from './harness/skip.ts';
+
+const top = resolve(import.meta.dirname, '..');
+
+describe('the front door of a fresh clone', { skip: rootOnly }, () => {
+  let root: string;
+  let clone: string;
+  let daemon: ChildProcess | undefined;
+
+  before(async () => {
+    root = mkdtempSync(join(tmpdir(), 'gantry-test-'));
+    clone = join(root, 'a clone');
+    const cloned = await execute('git', ['clone', '-q', top, clone]);
+    assert.equal(cloned.code, 0, cloned.stderr);
+  });
+  after(async () => {
+    await end();
+    await execute('nft', ['delete', 'table', 'inet', 'gantry-gantryfd0']);
+    await execute('ip', ['link', 'delete', 'gantryfd0']);
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  const socket = (): string => join(root, 'gantry.sock');
+  const run = (...args: string[]): Promise<Ended> => execute(join(clone, 'gantry'), args, { timeoutMs: 300_000 });
+  async function end(): Promise<void> {
+    if (!daemon || daemon.exitCode !== null) return;
+    const ended = new Promise(done => daemon?.once('exit', done));
+    daemon.kill('SIGTERM');
+    await ended;
+  }
+
+  test('a setup that is interrupted is no setup, and the next command goes on', async () => {
+    // A terminal sends Ctrl-C to the whole group.
+    const interrupted = spawn(join(clone, 'gantry'), ['--version'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+    });
+    assert.ok(interrupted.pid);
+    const ended = new Promise(done => interrupted.once('exit', done));
+    await new Promise(begun => interrupted.stderr?.once('data', begun));
+    process.kill(-interrupted.pid, 'SIGINT');
+    await ended;
+    assert.ok(!existsSync(join(clone, '.gantry/ready')));
+    const again = await run('--version');
+    assert.equal(again.stdout, 'Gantry version 0.1.0\n', again.stderr);
+    assert.match(again.stderr, /gantry: filling the compile cache: done/);
+    assert.equal((await run('--version')).stderr, '', 'the second command has nothing to do');
+  });
+
+  test('its first container is hello-world, without a registry', async () => {
+    const host = `unix://${socket()}`;
+    daemon = spawn(
+      join(clone, 'gantry'),
+      [
+        ...['daemon', '--host', host, '--data-root', join(root, 'data'), '--exec-root', join(root, 'run')],
+        ...['--bridge', 'gantryfd0', '--default-address-pool', 'base=10.213.0.0/16,size=24'],
+      ],
+      { stdio: ['ignore', 'ignore', 'inherit', 'pipe'], env: { ...process.env, GANTRY_READY_FD: '3' } },
+    );
+    await new Promise(ready => daemon?.stdio[3]?.once('data', ready));
+    // No network but the loopback of a namespace of its own.
+    const hello = await execute('unshare', ['-n', join(clone, 'gantry'), '-H', host, 'run', '--rm', 'hello-world']);
+    assert.equal(hello.code, 0, hello.stderr);
+    assert.match(hello.stdout, /Hello from/);
+    const saved = await execute('sh', ['-c', `"$0" -H ${host} save hello-world | tar t`, join(clone, 'gantry')]);
+    assert.match(saved.stdout, /manifest\.json/);
+    assert.match((await run('-H', host, 'rmi', 'hello-world')).stdout, /Untagged: hello-world:latest/);
+    await end();
+  });
+
+  test('a checkout that was moved warms its compile cache again', async () => {
+    const moved = join(root, 'moved');
+    renameSync(clone, moved);
+    clone = moved;
+    assert.match((await run('--version')).stderr, /gantry: filling the compile cache: done/);
+    assert.equal((await run('--version')).stderr, '');
+  });
+
+  test('without a compiler the line that installs one is printed', async () => {
+    rmSync(join(clone, '.gantry/ready'));
+    const env = { ...process.env, CC: 'no-such-compiler' };
+    const refused = await execute(join(clone, 'gantry'), ['--version'], { env });
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /a C compiler and make are needed once; install them with: apt-get install -y gcc/);
+  });
+});
