@@ -3,9 +3,19 @@
  * usage: npm run bench -- [--rows run,exec] [--runs N] [--write]
  * `--write` puts the table into docs/benchmarks.md; a row that was not measured, or failed, is named there.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release } from 'node:os';
-import { resolve } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { cpus, loadavg, release, tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startOurs } from './ours.ts';
 import { startPeer } from './peer.ts';
@@ -124,9 +134,28 @@ async function measureInTurns(
   return floor;
 }
 
+/** A busybox root file system: GANTRY_BENCH_BUSYBOX, or one that is made once from Debian's busybox-static. */
 async function busyboxArchive(): Promise<string> {
-  const path = process.env.GANTRY_BENCH_BUSYBOX ?? '/var/tmp/images/busybox.tar';
-  readFileSync(path);
+  const given = process.env.GANTRY_BENCH_BUSYBOX;
+  if (given) return given;
+  const path = '/var/tmp/images/busybox.tar';
+  if (existsSync(path)) return path;
+  const root = mkdtempSync(join(tmpdir(), 'gantry-bench-busybox-'));
+  try {
+    for (const name of ['bin', 'etc', 'proc', 'sys', 'dev', 'tmp', 'root']) mkdirSync(join(root, name));
+    const program = ['/usr/bin/busybox', '/bin/busybox'].find(existsSync);
+    if (!program) throw new Error('the bench needs busybox: install the package busybox-static');
+    copyFileSync(program, join(root, 'bin/busybox'));
+    const applets = execFileSync(program, ['--list'], { encoding: 'utf8' }).split('\n');
+    for (const applet of applets) if (applet && applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet));
+    writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n');
+    writeFileSync(join(root, 'etc/group'), 'root:x:0:\n');
+    mkdirSync(dirname(path), { recursive: true });
+    execFileSync('tar', ['-C', root, '-cf', `${path}.part`, '.']);
+    renameSync(`${path}.part`, path);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
   return path;
 }
 
