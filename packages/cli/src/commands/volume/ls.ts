@@ -5,6 +5,7 @@ import { parseFilters } from '../../filters.ts';
 import { filter, toggle } from '../../flags/flag.ts';
 import { listFormatFlag } from '../../flags/format.ts';
 import { type Row, renderList } from '../../render/list.ts';
+import { naturalOrder } from '../../render/natural-order.ts';
 import { humanSize } from '../../render/units.ts';
 
 const headers: Row = {
@@ -54,20 +55,6 @@ export const command: Command = {
     return 0;
   },
 };
-
-/** Numbers in names count as numbers, as in Docker's list. */
-function naturalOrder(a: string, b: string): number {
-  const parts = (text: string): string[] => text.match(/\d+|\D+/g) ?? [];
-  const [as, bs] = [parts(a), parts(b)];
-  for (let at = 0; at < Math.max(as.length, bs.length); at++) {
-    const [one, other] = [as[at], bs[at]];
-    if (one === undefined || other === undefined) return one === undefined ? -1 : 1;
-    if (one === other) continue;
-    const difference = /^\d/.test(one) && /^\d/.test(other) ? Number(one) - Number(other) : 0;
-    return difference || (one < other ? -1 : 1);
-  }
-  return 0;
-}
 
 function row({ Name, Driver, Scope, Mountpoint, Labels, UsageData }: VolumeDocument): Row {
   const labels = Object.entries(Labels ?? {});
