@@ -22,6 +22,7 @@ import { startPeer } from './peer.ts';
 import type { Row } from './row.ts';
 import { ownRows } from './rows/alone.ts';
 import { apiRows } from './rows/api.ts';
+import { archiveRows } from './rows/archives.ts';
 import { diskRows } from './rows/disk.ts';
 import { dnsRows } from './rows/dns.ts';
 import { memoryRows } from './rows/memory.ts';
@@ -53,6 +54,7 @@ const all: readonly Row[] = [
   ...apiRows,
   ...streamRows,
   ...transferRows,
+  ...archiveRows,
   ...portRows,
   ...volumeRows,
   ...networkRows,
