@@ -34,10 +34,11 @@ describe('published ports under load from another machine', { skip: rootOnly }, 
     assert.equal(code, 0, stderr);
   });
   after(async () => {
+    // The clients' side last: a namespace lives on while connections of it wait for an answer.
+    await daemon?.[Symbol.asyncDispose]();
     await run('ip', ['netns', 'delete', name]);
     // Its end of the pair goes with the namespace, some time after; this one at once.
     await run('ip', ['link', 'delete', name]).catch(() => {});
-    await daemon?.[Symbol.asyncDispose]();
   });
 
   const load = async (...options: string[]): Promise<{ readonly requests: number; readonly text: string }> => {
