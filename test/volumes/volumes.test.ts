@@ -387,7 +387,7 @@ describe('volumes', { skip: rootOnly }, () => {
     );
     const lines = events.split('\n').filter(line => !/attach|resize/.test(line));
     // In the same second there may be something of the test before.
-    const seen = lines.slice(lines.indexOf('volume create'));
+    const seen = lines.slice(lines.lastIndexOf('volume create'));
     assert.deepEqual(seen, [
       ...['volume create', 'container create', 'volume mount', 'container start', 'volume unmount', 'container die'],
       ...['container destroy', 'volume destroy'],
