@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { startDaemon } from '../harness/daemon.ts';
 import { type Ended, execute } from '../harness/execute.ts';
+import { busyboxArchive } from '../harness/image.ts';
 import { rootOnly } from '../harness/skip.ts';
 import { type MountCase, mountCases } from './mount-cases.ts';
 import { lacksPeer, PEER_ROOT, PEER_SOCKET } from './peer.ts';
@@ -29,6 +30,8 @@ test('mounts are made, shown and refused as dockerd does', {
     docker: (...args) => execute('docker', ['-H', `unix://${PEER_SOCKET}`, ...args]),
     dataRoot: '/var/lib/docker',
   };
+  const has = await theirs.docker('image', 'inspect', 'busybox');
+  if (has.code !== 0) assert.equal((await theirs.docker('import', busyboxArchive(), 'busybox')).code, 0);
   try {
     const only = process.env.GANTRY_CASE;
     for (const [index, item] of mountCases.entries()) {

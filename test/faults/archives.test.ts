@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  type Dirent,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
@@ -84,11 +93,22 @@ describe('hostile and damaged archives', { skip: rootOnly }, () => {
   let images = '';
   let tree: string[] = [];
 
+  /** Paths below the images, but for the files of layers; what is being removed may vanish while it is listed. */
   const listTree = (): string[] => {
     const root = join(daemon.dataRoot, 'images');
-    return readdirSync(root, { recursive: true, encoding: 'utf8' })
-      .filter(path => !/^overlay2\/(l|[^/]+)\/.*\/diff\/./.test(path))
-      .sort();
+    const below = (path: string): string[] => {
+      let entries: Dirent[] = [];
+      try {
+        entries = readdirSync(join(root, path), { withFileTypes: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+      return entries.flatMap(entry => {
+        const own = join(path, entry.name);
+        return [own, ...(entry.isDirectory() && entry.name !== 'diff' ? below(own) : [])];
+      });
+    };
+    return below('').sort();
   };
   const settled = async (): Promise<void> => {
     for (let i = 0; i < 100 && listTree().length > tree.length; i++) await new Promise(done => setTimeout(done, 20));
