@@ -232,21 +232,7 @@ export const mountCases: readonly MountCase[] = [
     flags: ['--volumes-from', '@-other'],
   },
   {
-    before: [
-      [
-        'create',
-        '--name',
-        '@-other',
-        '-v',
-        '@v:/data',
-        '-v',
-        '#/d:/bound',
-        '--mount',
-        'type=tmpfs,dst=/t',
-        'busybox',
-        'true',
-      ],
-    ],
+    before: [['create', '--name', '@-other', '-v', '@v:/data', '-v', '#/d:/bound', 'busybox', 'true']],
     flags: ['--volumes-from', '@-other:ro'],
   },
   {
