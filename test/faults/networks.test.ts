@@ -46,7 +46,6 @@ describe('networks under hostile hands', { skip: rootOnly }, () => {
       async (bridge: string) => {
         await ip('link', 'set', bridge, 'down');
         await ip('link', 'set', bridge, 'name', `x${bridge.slice(-12)}`);
-        await ip('link', 'set', `x${bridge.slice(-12)}`, 'up');
       },
     ],
   ] as const) {
@@ -55,8 +54,8 @@ describe('networks under hostile hands', { skip: rootOnly }, () => {
       const bridge = `br-${id.slice(0, 12)}`;
       await start('ca', '--network', 'one');
       await start('cb', '--network', 'one', '-p', '127.0.0.1::80');
+      // The daemon may notice by itself, before the next container asks for the bridge.
       await act(bridge);
-      assert.equal(existsSync(`/sys/class/net/${bridge}`), false);
       await start('cc', '--network', 'one');
       assert.equal(existsSync(`/sys/class/net/${bridge}`), true);
       assert.equal(await reaches('cc', await addressOf('ca', 'one')), true);
