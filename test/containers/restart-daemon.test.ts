@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
+import { until } from '../harness/raw.ts';
 import { rootOnly } from '../harness/skip.ts';
 
 describe('a daemon that is killed and started again', { skip: rootOnly }, () => {
@@ -45,6 +47,16 @@ describe('a daemon that is killed and started again', { skip: rootOnly }, () => 
     await daemon.docker('rm', 'on');
   });
 
+  test('times have nanoseconds, and stay what they are', async () => {
+    await daemon.docker('run', '--name', 'timed', 'busybox', 'true');
+    const times = await inspect('{{.State.StartedAt}} {{.State.FinishedAt}}', 'timed');
+    // One of a thousand ends in three zeros by chance; both do one time in a million.
+    assert.match(times, /\.\d{7,9}Z/);
+    await again();
+    assert.equal(await inspect('{{.State.StartedAt}} {{.State.FinishedAt}}', 'timed'), times);
+    await daemon.docker('rm', 'timed');
+  });
+
   test('what ended meanwhile has its true status', async () => {
     await daemon.docker('run', '-d', '--name', 'ended', 'busybox', 'sh', '-c', 'sleep 0.3; exit 21');
     await daemon.end('SIGKILL');
@@ -52,6 +64,35 @@ describe('a daemon that is killed and started again', { skip: rootOnly }, () => 
     await daemon.start();
     assert.equal(await inspect('{{.State.Status}} {{.State.ExitCode}}', 'ended'), 'exited 21');
     await daemon.docker('rm', 'ended');
+  });
+
+  test('an exec has its true status, whether it ended before the daemon was killed or while none ran', async () => {
+    await daemon.docker('run', '-di', '--name', 'busy', 'busybox', 'sh', '-c', 'mkfifo /one /two; sleep 1000');
+    const start = async (script: string): Promise<string> => {
+      const created = await daemon.api('POST', '/containers/busy/exec', { Cmd: ['sh', '-c', script] });
+      const id = (JSON.parse(created.body) as { Id: string }).Id;
+      assert.equal((await daemon.api('POST', `/exec/${id}/start`, { Detach: true })).status, 200);
+      return id;
+    };
+    const state = async (id: string): Promise<{ Running: boolean; ExitCode: number | null; Pid: number }> =>
+      JSON.parse((await daemon.api('GET', `/exec/${id}/json`)).body);
+    const before = await start('exit 21');
+    await until(async () => ((await state(before)).Running ? 'it runs' : undefined));
+    const during = await start('read line </one; exit 22');
+    const after = await start('read line </two; exit 23');
+    const { Pid: pid } = await state(during);
+    const root = `/proc/${await inspect('{{.State.Pid}}', 'busy')}/root`;
+    await daemon.end('SIGKILL');
+    writeFileSync(`${root}/one`, 'one\n');
+    await until(() => (existsSync(`/proc/${pid}`) ? 'the exec runs' : undefined));
+    await daemon.start();
+    assert.deepEqual(await state(before).then(({ Running, ExitCode }) => [Running, ExitCode]), [false, 21]);
+    assert.deepEqual(await state(during).then(({ Running, ExitCode }) => [Running, ExitCode]), [false, 22]);
+    assert.deepEqual(await state(after).then(({ Running, ExitCode }) => [Running, ExitCode]), [true, null]);
+    writeFileSync(`${root}/two`, 'two\n');
+    await until(async () => ((await state(after)).Running ? 'it runs' : undefined));
+    assert.equal((await state(after)).ExitCode, 23);
+    await daemon.docker('rm', '-f', 'busy');
   });
 
   test('a --rm container that ended meanwhile is gone', async () => {

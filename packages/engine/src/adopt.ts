@@ -8,11 +8,11 @@ import { startLocked } from './containers/start.ts';
 import { toTrash } from './containers/trash.ts';
 import { releaseVolumes } from './containers/volume-use.ts';
 import type { EngineContext } from './context.ts';
-import type { ExecRecord } from './exec/registry.ts';
+import { ENDED_KEPT_MS, type ExecRecord } from './exec/registry.ts';
 import { watchExec } from './exec/start.ts';
 import { shouldRestart } from './restart-policy.ts';
 import { containerCgroup } from './spec/cgroup.ts';
-import { fromMs } from './time.ts';
+import { nowNs } from './time.ts';
 
 /** Takes over what runs, records what ended meanwhile, and removes what nobody owns. */
 export async function adoptContainers(context: EngineContext): Promise<void> {
@@ -49,20 +49,28 @@ export async function adoptContainers(context: EngineContext): Promise<void> {
   await removeUnknown(context);
 }
 
-/** The execs that an engine before this one started: those that run are watched on, of the others nobody knows the end. */
+/** The execs that an engine before this one started: those that run are watched on, of others their shim knows how they ended. */
 function adoptExecs(context: EngineContext): void {
+  const oldestNs = nowNs() - BigInt(ENDED_KEPT_MS) * 1_000_000n;
+  const unknown: string[] = [];
   for (const { id, containerId, config } of context.storage.loadExecs()) {
     const container = context.containers.get(containerId);
-    const running = container?.run?.shim.execs.get(id);
-    if (!container || !running) {
-      void context.inBackground(`forget exec ${id}`, context.storage.deleteExec(id));
-      continue;
-    }
+    const shim = container?.run?.shim;
+    const running = shim?.execs.get(id);
+    const end = shim?.endedExecs.get(id);
     const exec: ExecRecord = { id, containerId, config, state: { status: 'created' } };
-    context.execs.add(exec);
-    const ended = watchExec(context, container, exec, running.pid, running.exited);
-    exec.state = { status: 'running', pid: running.pid, ended };
+    if (container && running) {
+      context.execs.add(exec);
+      const ended = watchExec(context, container, exec, running.pid, running.exited);
+      exec.state = { status: 'running', pid: running.pid, ended };
+    } else if (container && end && end.exitedAtNs > oldestNs) {
+      context.execs.add(exec);
+      context.execs.end(exec, 0, end.code);
+    } else {
+      unknown.push(id);
+    }
   }
+  if (unknown.length > 0) void context.inBackground('forget old execs', context.storage.deleteExecs(unknown));
 }
 
 async function adopt(context: EngineContext, container: Container): Promise<void> {
@@ -72,7 +80,7 @@ async function adopt(context: EngineContext, container: Container): Promise<void
   const adopted = await context.adoptShim(container.id, context.runDir(container.id));
   if (adopted.state === 'running') {
     const { shim } = adopted;
-    facts.startedNs = fromMs(shim.startedAtMs).toString();
+    facts.startedNs = shim.startedAtNs.toString();
     facts.run = { ...run, launched: true };
     // The kernel knows better than what was written before the engine ended.
     facts.paused = await cgroup.isFrozen(context.options.cgroup, run.cgroupPath);
@@ -99,10 +107,10 @@ async function adopt(context: EngineContext, container: Container): Promise<void
     adopted.state === 'exited'
       ? { exit: adopted.exit }
       : {
-          exit: { code: 137, signal: 9, exitedAtMs: Date.now() },
+          exit: { code: 137, signal: 9, exitedAtNs: nowNs() },
           error: 'the container ended while no engine was running, and its shim left no exit status',
         };
-  if (!run.launched || facts.startedNs === undefined) facts.startedNs = fromMs(end.exit.exitedAtMs).toString();
+  if (!run.launched || facts.startedNs === undefined) facts.startedNs = end.exit.exitedAtNs.toString();
   await container.lock.run(() => recordExit(context, container, run, end));
 }
 

@@ -15,7 +15,9 @@ import type { EngineOptions } from './options.ts';
 export class EngineContext {
   readonly options: EngineOptions;
   readonly containers = new ContainerRegistry();
-  readonly execs = new ExecRegistry();
+  readonly execs = new ExecRegistry(ids => {
+    void this.inBackground('forget ended execs', this.storage.deleteExecs(ids));
+  });
   readonly events = new EventLog();
   readonly jobs = new JobLog();
   readonly names = new NetworkNames();

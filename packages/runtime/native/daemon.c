@@ -45,16 +45,29 @@ static void hello(struct daemon_connection *d) {
   uint32_t at = put_u32(body, 0, PROTOCOL_VERSION), running = 0;
   at = put_u32(body, at, (uint32_t)shim.init->pid);
   at = put_u32(body, at, (uint32_t)getpid());
-  at = put_u64(body, at, shim.started_at_ms);
+  at = put_u64(body, at, shim.started_at_ns / 1000000);
   uint32_t count_at = at;
   at += 4;
   for (struct process *p = shim.processes; p; p = p->next) {
-    if (p == shim.init || p->starting || p->finished || at > sizeof body - 256) continue;
+    if (p == shim.init || p->starting || p->finished || at > sizeof body / 2) continue;
     at = put_u32(body, at, (uint32_t)p->pid);
     at = put_id(body, at, p->id);
     running++;
   }
   put_u32(body, count_at, running);
+  // What follows came later: a daemon reads it where it is there, so that shims of all ages can be taken over.
+  at = put_u64(body, at, shim.started_at_ns);
+  count_at = at;
+  at += 4;
+  uint32_t ended = 0;
+  for (struct ended_exec *e = shim.ended; e; e = e->next) {
+    at = put_u32(body, at, e->code);
+    at = put_u32(body, at, e->signal);
+    at = put_u64(body, at, e->exited_at_ns);
+    at = put_id(body, at, e->id);
+    ended++;
+  }
+  put_u32(body, count_at, ended);
   tell(d, MESSAGE_HELLO, 0, body, at);
 }
 
@@ -176,8 +189,9 @@ void daemon_announce(const struct process *p) {
   uint8_t body[256];
   uint32_t at = put_u32(body, 0, p->code);
   at = put_u32(body, at, p->signal);
-  at = put_u64(body, at, p->exited_at_ms);
+  at = put_u64(body, at, p->exited_at_ns / 1000000);
   at = put_id(body, at, p == shim.init ? "" : p->id);
+  at = put_u64(body, at, p->exited_at_ns);
   for (struct daemon_connection *d = shim.daemons; d; d = d->next) tell(d, MESSAGE_EXITED, 0, body, at);
 }
 

@@ -71,6 +71,21 @@ static void sync_ready(struct source *source, uint32_t events) {
   shim_started(p);
 }
 
+void exec_ended(const struct process *p) {
+  size_t size = strlen(p->id) + 1;
+  struct ended_exec *ended = malloc(sizeof *ended + size);
+  if (!ended) return;
+  *ended = (struct ended_exec){.next = shim.ended, .code = p->code, .signal = p->signal, .exited_at_ns = p->exited_at_ns};
+  memcpy(ended->id, p->id, size);
+  shim.ended = ended;
+  for (int kept = 1; ended->next; ended = ended->next) {
+    if (++kept <= ENDED_EXECS) continue;
+    free(ended->next);
+    ended->next = NULL;
+    break;
+  }
+}
+
 int exec_start(struct daemon_connection *daemon, uint32_t request_id, int *fds, uint32_t count) {
   struct failure failure = {.where = WHERE_SETUP, .index = UINT32_MAX};
   struct starting *s = calloc(1, sizeof *s);

@@ -26,6 +26,6 @@ void source_close(struct source *source);
 void object_free(struct object *object);
 
 uint64_t monotonic_ms(void);
-uint64_t realtime_ms(void);
+uint64_t realtime_ns(void);
 
 #define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))

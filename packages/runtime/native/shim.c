@@ -34,7 +34,8 @@ static int listen_in_run_dir(void) {
 // The exit status is there for whoever looks later, before anybody is told.
 static void write_exit(const struct process *p) {
   char text[128];
-  int size = snprintf(text, sizeof text, "%u %u %llu\n", p->code, p->signal, (unsigned long long)p->exited_at_ms);
+  int size = snprintf(text, sizeof text, "%u %u %llu %llu\n", p->code, p->signal,
+                      (unsigned long long)(p->exited_at_ns / 1000000), (unsigned long long)p->exited_at_ns);
   CLOSED_AT_EXIT int fd = openat(shim.run_dir, ".exit.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0 || write(fd, text, (size_t)size) != size) return;
   renameat(shim.run_dir, ".exit.new", shim.run_dir, "exit");
@@ -53,6 +54,8 @@ static void process_finish(struct process *p) {
     source_close(&shim.listener);
     relay_stop();
     shim.linger_ms = monotonic_ms();
+  } else {
+    exec_ended(p);
   }
   attach_end_all(p);
   daemon_announce(p);
@@ -234,7 +237,7 @@ void shim_main(int connection, int *fds, uint32_t count) {
     process_kill(init);
     fail(connection, failure);
   }
-  shim.started_at_ms = realtime_ms();
+  shim.started_at_ns = realtime_ns();
   if (request.root_slot >= 0 && executor.slots[request.root_slot] >= 0)
     shim.root = take_fd(&executor.slots[request.root_slot]);
   source_close(&init->sync);

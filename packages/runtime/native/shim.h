@@ -10,6 +10,8 @@
 #define CHILD_STACK_SIZE (256 * 1024)
 // How long the output of an ended process is waited for when somebody else still holds its pipes.
 #define DRAIN_MS 2000
+// Of so many execs it is kept how they ended: about 8 kB.
+#define ENDED_EXECS 64
 
 struct process;
 
@@ -59,7 +61,7 @@ struct process {
   bool tty, open_stdin, stdin_once, logged, private_pids;
   bool exited, finished;
   uint32_t code, signal;
-  uint64_t exited_at_ms, deadline_ms, retry_ms;
+  uint64_t exited_at_ns, deadline_ms, retry_ms;
   // While it starts.
   struct source sync;
   uint8_t *stack;
@@ -89,13 +91,23 @@ struct held_socket {
   struct held_port ports[];
 };
 
+// How an exec ended, for a daemon that was not there.
+struct ended_exec {
+  struct ended_exec *next;
+  uint32_t code, signal;
+  uint64_t exited_at_ns;
+  char id[];
+};
+
 struct shim {
   int run_dir, root, null;
-  uint64_t clone_flags, started_at_ms, linger_ms;
+  uint64_t clone_flags, started_at_ns, linger_ms;
   struct source listener;
   struct daemon_connection *daemons;
   // The container's first process; `processes` lists it and every exec.
   struct process *init, *processes;
+  // The newest first.
+  struct ended_exec *ended;
   struct held_socket *held;
   bool pids_joined, trim;
 };
@@ -150,6 +162,8 @@ void attach_trim(struct process *process);
 int exec_start(struct daemon_connection *daemon, uint32_t request_id, int *fds, uint32_t count);
 
 void exec_timed_out(struct process *process);
+// Keeps how it ended, and forgets the oldest of many.
+void exec_ended(const struct process *process);
 
 // relay.c
 int hold_socket(void *context, int fd, const struct step *step, uint32_t offset);

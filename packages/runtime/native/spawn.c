@@ -278,7 +278,7 @@ bool process_reap(struct process *p) {
   if (waitid((idtype_t)WAIT_PIDFD, (id_t)p->pidfd.fd, &info, WEXITED | WNOHANG) < 0 && errno != ECHILD) return false;
   if (info.si_pid == 0 && errno != ECHILD) return false;
   p->exited = true;
-  p->exited_at_ms = realtime_ms();
+  p->exited_at_ns = realtime_ns();
   p->signal = info.si_code == CLD_EXITED ? 0 : (uint32_t)info.si_status;
   p->code = info.si_code == CLD_EXITED ? (uint32_t)info.si_status : 128 + p->signal;
   return true;

@@ -92,8 +92,8 @@ export type ExitStatus = {
   /** 0 to 255; 128 + signal when a signal ended it. */
   readonly code: number;
   readonly signal: number | undefined;
-  /** Milliseconds since the epoch. */
-  readonly exitedAtMs: number;
+  /** Nanoseconds since the epoch. */
+  readonly exitedAtNs: bigint;
 };
 
 /** A launch that failed in native code. */
@@ -114,7 +114,8 @@ export interface Shim extends AsyncDisposable {
   /** Pid of the container's first process, in the host's pid namespace. */
   readonly pid: number;
   readonly shimPid: number;
-  readonly startedAtMs: number;
+  /** Nanoseconds since the epoch. */
+  readonly startedAtNs: bigint;
   /** Resolves when the container's first process has ended and its output is flushed to log and attachers. */
   readonly exited: Promise<ExitStatus>;
   /** Resolves when the connection ended without an exit status: the shim was killed. */
@@ -128,6 +129,8 @@ export interface Shim extends AsyncDisposable {
   exec(request: ExecRequest): Promise<RunningExec>;
   /** Execs that run now, by id; after an adoption those that another daemon started too. */
   readonly execs: ReadonlyMap<string, RunningExec>;
+  /** How its newest execs ended before this connection was made, at least 64 of them. */
+  readonly endedExecs: ReadonlyMap<string, ExitStatus>;
   /** Calls `listener` whenever a client detaches by its keys; `execId` is undefined for the first process. */
   onDetach(listener: (execId: string | undefined) => void): void;
   /** A new descriptor of the container's root mount; the caller closes it. */

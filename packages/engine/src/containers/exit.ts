@@ -4,7 +4,7 @@ import { cgroup } from '@gantry/linux';
 import type { ExitStatus, Shim } from '@gantry/runtime';
 import type { EngineContext } from '../context.ts';
 import { endHealth, unwatchHealth, watchHealth } from '../health/watch.ts';
-import { fromMs, nowNs } from '../time.ts';
+import { nowNs } from '../time.ts';
 import { endAttachments } from './attachments.ts';
 import { cleanUpRun } from './clean-up.ts';
 import type { Container, Run } from './container.ts';
@@ -60,7 +60,7 @@ async function lostShim(context: EngineContext, container: Container, run: Run):
   if (adopted.state === 'exited') return { exit: adopted.exit };
   await cgroup.killAll(context.options.cgroup, run.facts.cgroupPath);
   return {
-    exit: { code: 137, signal: 9, exitedAtMs: Date.now() },
+    exit: { code: 137, signal: 9, exitedAtNs: nowNs() },
     error: `the container's shim (pid ${run.shim.shimPid}) was killed, its processes were ended`,
   };
 }
@@ -75,7 +75,7 @@ export async function recordExit(
   const { facts, document } = container;
   const { networks } = context.options;
   const startedNs = BigInt(facts.startedNs ?? '0');
-  const finishedNs = exit.exitedAtMs > 0 ? fromMs(exit.exitedAtMs) : nowNs();
+  const finishedNs = exit.exitedAtNs > 0n ? exit.exitedAtNs : nowNs();
   // Nothing else ends by KILL without a person; the file is not read for every exit, for it costs a tenth of a start.
   const maybeOom = exit.signal === 9 || document.hostConfig.Memory > 0;
   if (maybeOom && (await cgroup.readOomKills(context.options.cgroup, runFacts.cgroupPath)) > 0) {

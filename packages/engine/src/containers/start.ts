@@ -17,7 +17,6 @@ import {
   sharedMemoryPath,
 } from '../spec/index.ts';
 import { keepDefaultProfile } from '../system/apparmor.ts';
-import { fromMs } from '../time.ts';
 import { endAttachments } from './attachments.ts';
 import type { Container } from './container.ts';
 import { watchRun } from './exit.ts';
@@ -180,7 +179,7 @@ async function launch(context: EngineContext, container: Container, job: Job): P
   for (const record of network.value.networks) {
     context.networkEvent('connect', { id: record.id, name: record.name, type: record.driver }, id);
   }
-  facts.startedNs = fromMs(shim.startedAtMs).toString();
+  facts.startedNs = shim.startedAtNs.toString();
   facts.exitCode = 0;
   facts.error = '';
   facts.oomKilled = false;

@@ -10,7 +10,7 @@ const MIGRATION: Migration = {
     'CREATE TABLE containers (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT',
     // Apart, so that a start or an exit writes a page and not the whole document.
     'CREATE TABLE container_facts (id TEXT PRIMARY KEY REFERENCES containers ON DELETE CASCADE, facts TEXT NOT NULL) STRICT',
-    // Execs that run, for an engine that takes their container over.
+    // Execs that run or ended a short while ago, for an engine that takes their container over.
     'CREATE TABLE execs (id TEXT PRIMARY KEY, container_id TEXT NOT NULL, config TEXT NOT NULL) STRICT',
   ],
 };
@@ -92,10 +92,10 @@ export class ContainerStorage {
     );
   }
 
-  deleteExec(id: string): Promise<void> {
+  deleteExecs(ids: readonly string[]): Promise<void> {
     return this.#store.write(
       () => {
-        this.#store.statement('DELETE FROM execs WHERE id = ?').run(id);
+        for (const id of ids) this.#store.statement('DELETE FROM execs WHERE id = ?').run(id);
       },
       { durable: false },
     );

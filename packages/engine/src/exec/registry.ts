@@ -16,7 +16,7 @@ export type ExecRecord = {
 };
 
 /** Ended execs can be inspected for this long. */
-const KEPT_MS = 5 * 60_000;
+export const ENDED_KEPT_MS = 5 * 60_000;
 /** Execs that were created and never started, or ended, are kept up to this number. */
 const KEPT = 4096;
 
@@ -25,6 +25,12 @@ export class ExecRegistry {
   readonly #byId = new Map<string, ExecRecord>();
   readonly #byContainer = new Map<string, Set<ExecRecord>>();
   readonly #ended: { readonly exec: ExecRecord; readonly atMs: number }[] = [];
+  readonly #forgotten: (ids: readonly string[]) => void;
+
+  /** @param forgotten is told of ended execs that cannot be inspected any more */
+  constructor(forgotten: (ids: readonly string[]) => void = () => {}) {
+    this.#forgotten = forgotten;
+  }
 
   add(exec: ExecRecord): void {
     this.#forgetOld();
@@ -66,15 +72,18 @@ export class ExecRegistry {
   }
 
   #forgetOld(): void {
-    const oldest = performance.now() - KEPT_MS;
+    const oldest = performance.now() - ENDED_KEPT_MS;
     let count = 0;
     for (const { atMs } of this.#ended) {
       if (atMs > oldest && this.#ended.length - count <= KEPT) break;
       count++;
     }
-    for (const { exec } of this.#ended.splice(0, count)) {
+    if (count === 0) return;
+    const old = this.#ended.splice(0, count);
+    for (const { exec } of old) {
       this.#byId.delete(exec.id);
       this.#byContainer.get(exec.containerId)?.delete(exec);
     }
+    this.#forgotten(old.map(({ exec }) => exec.id));
   }
 }

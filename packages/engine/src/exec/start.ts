@@ -136,7 +136,6 @@ export function watchExec(
   return ended.then(exitCode => {
     if (context.phase === 'closed') return;
     if (exec.state.status !== 'ended') context.execs.end(exec, pid, exitCode);
-    void context.inBackground(`forget exec ${exec.id}`, context.storage.deleteExec(exec.id));
     context.containerEvent(container, 'exec_die', { execID: exec.id, exitCode: String(exitCode) });
   });
 }

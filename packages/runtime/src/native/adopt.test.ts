@@ -24,7 +24,7 @@ test('a container outlives its daemon’s connection and is adopted with its exe
   await using shim = adopted.shim;
   assert.equal(shim.pid, first.pid);
   assert.equal(shim.shimPid, first.shimPid);
-  assert.equal(shim.startedAtMs, first.startedAtMs);
+  assert.equal(shim.startedAtNs, first.startedAtNs);
   assert.equal(shim.execs.get(id)?.pid, exec.pid);
   // The client that was attached before has not noticed.
   client.socket.write('still here\n');

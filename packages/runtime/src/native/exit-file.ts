@@ -11,10 +11,14 @@ export async function readExitFile(runDir: string): Promise<ExitStatus | undefin
   }
 }
 
-/** `CODE SIGNAL MILLISECONDS`, the signal 0 for none. */
+/** `CODE SIGNAL MILLISECONDS NANOSECONDS`, the signal 0 for none; shims of old leave out the last. */
 export function parseExit(text: string): ExitStatus | undefined {
-  const match = /^(\d+) (\d+) (\d+)\n$/.exec(text);
+  const match = /^(\d+) (\d+) (\d+)(?: (\d+))?\n$/.exec(text);
   if (match === null) return undefined;
-  const [code = 0, signal = 0, exitedAtMs = 0] = match.slice(1).map(Number);
-  return { code, signal: signal === 0 ? undefined : signal, exitedAtMs };
+  const [, code, signal, milliseconds = '0', nanoseconds] = match;
+  return {
+    code: Number(code),
+    signal: signal === '0' ? undefined : Number(signal),
+    exitedAtNs: nanoseconds === undefined ? BigInt(milliseconds) * 1_000_000n : BigInt(nanoseconds),
+  };
 }

@@ -29,10 +29,13 @@ export type Hello = {
   readonly protocol: number;
   readonly pid: number;
   readonly shimPid: number;
-  readonly startedAtMs: number;
+  readonly startedAtNs: bigint;
   readonly execs: readonly (readonly [id: string, pid: number])[];
+  /** Execs that ended a short while ago. */
+  readonly ended: readonly (readonly [id: string, status: ExitStatus])[];
 };
 
+/** Decodes a greeting; what shims of old left out is made of what they said. */
 export function decodeHello(body: Buffer): Hello {
   const execs: [string, number][] = [];
   let at = 24;
@@ -41,13 +44,38 @@ export function decodeHello(body: Buffer): Hello {
     execs.push([body.toString('latin1', at + 8, at + 8 + size), body.readUInt32LE(at)]);
     at += 8 + size;
   }
+  const ended: [string, ExitStatus][] = [];
+  let startedAtNs = body.readBigUInt64LE(12) * 1_000_000n;
+  if (at < body.length) {
+    startedAtNs = body.readBigUInt64LE(at);
+    let count = body.readUInt32LE(at + 8);
+    at += 12;
+    for (; count > 0; count--) {
+      const size = body.readUInt32LE(at + 16);
+      const status = exitStatus(body.readUInt32LE(at), body.readUInt32LE(at + 4), body.readBigUInt64LE(at + 8));
+      ended.push([body.toString('latin1', at + 20, at + 20 + size), status]);
+      at += 20 + size;
+    }
+  }
   return {
     protocol: body.readUInt32LE(0),
     pid: body.readUInt32LE(4),
     shimPid: body.readUInt32LE(8),
-    startedAtMs: Number(body.readBigUInt64LE(12)),
+    startedAtNs,
     execs,
+    ended,
   };
+}
+
+function exitStatus(code: number, signal: number, exitedAtNs: bigint): ExitStatus {
+  return { code, signal: signal === 0 ? undefined : signal, exitedAtNs };
+}
+
+function decodeExited(body: Buffer): { readonly id: string; readonly status: ExitStatus } {
+  const end = 20 + body.readUInt32LE(16);
+  const exitedAtNs = end < body.length ? body.readBigUInt64LE(end) : body.readBigUInt64LE(8) * 1_000_000n;
+  const status = exitStatus(body.readUInt32LE(0), body.readUInt32LE(4), exitedAtNs);
+  return { id: body.toString('latin1', 20, end), status };
 }
 
 /** How the first message of a shim's connection turned out. */
@@ -68,7 +96,7 @@ export class ShimConnection implements Shim {
   readonly #exit = Promise.withResolvers<ExitStatus>();
   readonly #loss = Promise.withResolvers<void>();
   readonly #greeting = Promise.withResolvers<Greeting>();
-  #hello: Hello = { protocol: 0, pid: 0, shimPid: 0, startedAtMs: 0, execs: [] };
+  #hello: Hello = { protocol: 0, pid: 0, shimPid: 0, startedAtNs: 0n, execs: [], ended: [] };
   #greeted = false;
   #ended = false;
   #disposed = false;
@@ -97,12 +125,16 @@ export class ShimConnection implements Shim {
     return this.#hello.shimPid;
   }
 
-  get startedAtMs(): number {
-    return this.#hello.startedAtMs;
+  get startedAtNs(): bigint {
+    return this.#hello.startedAtNs;
   }
 
   get execs(): ReadonlyMap<string, RunningExec> {
     return this.#execs;
+  }
+
+  get endedExecs(): ReadonlyMap<string, ExitStatus> {
+    return new Map(this.#hello.ended);
   }
 
   onDetach(listener: (execId: string | undefined) => void): void {
@@ -128,15 +160,14 @@ export class ShimConnection implements Shim {
       }
       this.#hello = decodeHello(body);
       for (const [id, pid] of this.#hello.execs) if (!this.#execs.has(id)) this.#execs.set(id, running(pid));
+      for (const [id, status] of this.#hello.ended) this.#processEnded(id, status);
       this.#greeted = true;
       this.#greeting.resolve({ kind: 'running', shim: this });
     } else if (type === MessageType.failed) {
       this.#greeting.resolve({ kind: 'failed', body });
     } else if (type === MessageType.exited) {
-      const signal = body.readUInt32LE(4);
-      const exitedAtMs = Number(body.readBigUInt64LE(8));
-      const status = { code: body.readUInt32LE(0), signal: signal === 0 ? undefined : signal, exitedAtMs };
-      this.#processEnded(body.toString('latin1', 20), status);
+      const { id, status } = decodeExited(body);
+      this.#processEnded(id, status);
     } else if (type === MessageType.detached) {
       const id = body.toString('latin1', 12);
       for (const listener of this.#detachListeners) listener(id === '' ? undefined : id);
@@ -161,7 +192,7 @@ export class ShimConnection implements Shim {
     if (this.#disposed) return;
     if (this.#ended) {
       // Execs end with their container; of these there was no word any more.
-      const status = { code: 137, signal: constants.signals.SIGKILL, exitedAtMs: Date.now() };
+      const status = exitStatus(137, constants.signals.SIGKILL, BigInt(Date.now()) * 1_000_000n);
       for (const id of [...this.#execs.keys()]) this.#processEnded(id, status);
       return;
     }
