@@ -58,7 +58,9 @@ function adoptExecs(context: EngineContext): void {
     const shim = container?.run?.shim;
     const running = shim?.execs.get(id);
     const end = shim?.endedExecs.get(id);
-    const exec: ExecRecord = { id, containerId, config, state: { status: 'created' } };
+    const begun = Promise.withResolvers<void>();
+    begun.resolve();
+    const exec: ExecRecord = { id, containerId, config, begun, state: { status: 'created' } };
     if (container && running) {
       context.execs.add(exec);
       const ended = watchExec(context, container, exec, running.pid, running.exited);

@@ -15,7 +15,7 @@ export type ErrorDetails = {
   /** What the user can do next, one sentence without a final full stop. */
   readonly hint?: string;
   readonly cause?: unknown;
-  /** The exit status that `docker run` shows for this failure: 125, 126 or 127. */
+  /** The exit status that `docker run` shows for this failure: 125 to 128. */
   readonly exitCode?: number;
 };
 

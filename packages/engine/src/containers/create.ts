@@ -15,7 +15,7 @@ import { volumesWithEvents } from '../volume-events.ts';
 import { Container } from './container.ts';
 import { newFacts } from './document.ts';
 import { linksOfRequest } from './links.ts';
-import { sharedWith, wantedNetworks } from './networks.ts';
+import { checkWantedNetworks, sharedWith, wantedNetworks } from './networks.ts';
 import { toTrash } from './trash.ts';
 
 /**
@@ -37,6 +37,8 @@ export function createContainer(
       const { config, hostConfig, warnings } = prepareCreate(request, image, options.defaults, id);
       nameOwnersById(context, hostConfig);
       const links = linksOfRequest(context, hostConfig);
+      const networks = wantedNetworks(config, hostConfig, request.networkingConfig);
+      checkWantedNetworks(options, networks);
 
       await using undo = new CleanupStack((what, error) => context.log(`create ${id}: ${what}`, error));
       const name = containers.reserveName(id, request.name);
@@ -102,7 +104,7 @@ export function createContainer(
           args,
           config,
           hostConfig,
-          networks: wantedNetworks(config, hostConfig, request.networkingConfig),
+          networks,
           mounts,
           ...(links.length > 0 ? { links } : {}),
         },

@@ -66,8 +66,9 @@ function addressProblems(network: NetworkRecord, family: 4 | 6, address = ''): s
   const problems = (family === 4 ? isIPv4(address) : isIPv6(address))
     ? []
     : [`invalid IPv${family} address: ${address}`];
-  const asked = network.subnets.filter(({ asked }) => asked !== undefined);
-  if (asked.length === 0) {
+  // The default bridge's comes from the daemon's settings, which counts.
+  const isAsked = network.name === 'bridge' || network.subnets.some(({ asked }) => asked !== undefined);
+  if (!isAsked) {
     return [
       ...problems,
       'user specified IP address is supported only when connecting to networks with user configured subnets',

@@ -1,7 +1,7 @@
 import { conflict, GantryError, isGantryError, messageOf, systemError } from '@gantry/errors';
 import { cgroup } from '@gantry/linux';
 import type { EngineContext } from '../context.ts';
-import { parseSignal } from '../signals.ts';
+import { parseSignal, throwUnlessSupported } from '../signals.ts';
 import { timeout } from '../timeout.ts';
 import type { Container } from './container.ts';
 
@@ -15,6 +15,7 @@ const KILL_WAIT_MS = 10_000;
 export async function killByName(context: EngineContext, ref: string, signal: string | undefined): Promise<void> {
   try {
     const number = signal === undefined || signal === '' ? SIGKILL : parseSignal(signal);
+    throwUnlessSupported(number);
     const container = context.containers.find(ref);
     await context.jobs.run('container.kill', container.id, () =>
       number === SIGKILL ? killContainer(context, container) : sendSignal(context, container, number),
@@ -32,6 +33,7 @@ export function notRunning(container: Container): GantryError {
 /** Sends one signal. A container that a person signals to stop is not started again by its policy. */
 export function sendSignal(context: EngineContext, container: Container, signal: number): Promise<void> {
   return container.lock.run(async () => {
+    throwUnlessSupported(signal);
     const { state, facts, document } = container;
     if (!container.isUp) throw notRunning(container);
     const own = document.config.StopSignal;
@@ -55,12 +57,13 @@ export function sendSignal(context: EngineContext, container: Container, signal:
         throw systemError(`Cannot kill container ${container.id}: ${messageOf(error)}`, { cause: error });
       }
     }
+    context.containerEvent(container, 'kill', { signal: String(signal) });
     if (stops && state.status === 'paused') {
       await cgroup.thaw(context.options.cgroup, runFacts.cgroupPath);
       facts.paused = false;
       container.become({ status: 'running', run: state.run });
+      context.containerEvent(container, 'unpause');
     }
-    context.containerEvent(container, 'kill', { signal: String(signal) });
   });
 }
 

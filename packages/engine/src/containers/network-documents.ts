@@ -15,7 +15,7 @@ export function endpointDocuments(container: Container): Record<string, Endpoint
       IPAMConfig: wanted.IPAMConfig ?? null,
       Links: wanted.Links ?? null,
       Aliases: wanted.Aliases ?? null,
-      MacAddress: endpoint?.macAddress ?? '',
+      MacAddress: macAddress(container, wanted, endpoint),
       DriverOpts: wanted.DriverOpts ?? null,
       GwPriority: wanted.GwPriority ?? 0,
       NetworkID: endpoint?.networkId ?? facts.networkIds[name] ?? '',
@@ -30,6 +30,12 @@ export function endpointDocuments(container: Container): Record<string, Endpoint
     };
   }
   return result;
+}
+
+/** What was asked for until the first start, also on a network that has no use for it; then what it has while it runs. */
+function macAddress({ facts }: Container, wanted: Partial<EndpointSettings>, endpoint: Endpoint | undefined): string {
+  if (!endpoint && facts.startedNs !== undefined) return '';
+  return endpoint?.macAddress || wanted.MacAddress || '';
 }
 
 /** Ports as inspect shows them: published ones with their host addresses, exposed ones with null. */

@@ -37,6 +37,25 @@ export function wantedNetworks(
   return wanted;
 }
 
+/** Checks what a new container wants of networks that exist; of others it is told at its start. @throws invalidParameter */
+export function checkWantedNetworks(
+  { networks }: EngineContext['options'],
+  wanted: Readonly<Record<string, Partial<EndpointSettings>>>,
+): void {
+  for (const [name, settings] of Object.entries(wanted)) {
+    const network = isThere(networks, name);
+    if (network) checkEndpointSettings(network, settings, `invalid config for network ${name}: `);
+  }
+}
+
+function isThere(stack: EngineContext['options']['networks'], name: string): NetworkRecord | undefined {
+  try {
+    return stack.get(name);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Reserves the container's place on each of its networks, first the one of its network mode. */
 export async function attachNetworks(
   context: EngineContext,

@@ -222,6 +222,7 @@ function recordFailure(context: EngineContext, container: Container, error: unkn
   // 125 is the client's own: dockerd records 128 for what is not the program's fault.
   facts.exitCode = exitCode === 126 || exitCode === 127 ? exitCode : facts.exitCode || 128;
   facts.run = undefined;
+  facts.networkIds = {};
   container.rest();
   void context.inBackground(`save ${container.id}`, context.storage.saveFacts(container));
 }

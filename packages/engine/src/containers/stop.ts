@@ -41,6 +41,11 @@ export async function stopRunning(context: EngineContext, container: Container, 
   }
   // Looked at only now: its policy may have started it again before the signal, which then reached the new run.
   const { run } = container;
-  if (run && !(await timeout(run.ended, waitMs)) && container.run === run) await killContainer(context, container);
+  if (run && !(await timeout(run.ended, waitMs)) && container.run === run) {
+    await killContainer(context, container).catch((error: unknown) => {
+      // It has ended by itself at the last moment, which is what was asked for.
+      if (container.run === run) throw error;
+    });
+  }
   context.containerEvent(container, 'stop');
 }

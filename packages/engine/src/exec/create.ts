@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { conflict, invalidParameter, messageOf } from '@gantry/errors';
+import { conflict, invalidParameter, messageOf, systemError } from '@gantry/errors';
 import type { Container, Run } from '../containers/container.ts';
 import { notRunning } from '../containers/kill.ts';
 import { specContainer } from '../containers/spec-container.ts';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
+import { parseDetachKeys } from '../detach-keys.ts';
 import type { ExecConfig } from '../documents/index.ts';
 import { checkExecUser } from '../spec/index.ts';
 import type { ExecRecord } from './registry.ts';
@@ -18,6 +19,7 @@ export async function createExec(
 ): Promise<{ Id: string }> {
   throwUnlessActive(container, ref);
   if (config.Cmd.length === 0) throw invalidParameter('No exec command specified');
+  checkDetachKeys(config.DetachKeys);
   const { document } = container;
   if (config.User !== '' && container.run) await checkUser(context, container, container.run, config.User);
   const exec: ExecRecord = {
@@ -28,11 +30,22 @@ export async function createExec(
       User: config.User || document.config.User,
       WorkingDir: config.WorkingDir || document.config.WorkingDir,
     },
+    begun: Promise.withResolvers(),
     state: { status: 'created' },
   };
   context.execs.add(exec);
   execEvent(context, container, exec, 'exec_create');
   return { Id: exec.id };
+}
+
+/** @throws system in dockerd's words, which are others than those for attach */
+function checkDetachKeys(keys: string): void {
+  if (keys === '') return;
+  try {
+    parseDetachKeys(keys);
+  } catch (cause) {
+    throw systemError(`Invalid escape keys (${keys}) provided`, { cause });
+  }
 }
 
 async function checkUser(context: EngineContext, container: Container, { shim }: Run, user: string): Promise<void> {

@@ -12,6 +12,8 @@ export type ExecRecord = {
   readonly id: string;
   readonly containerId: string;
   readonly config: ExecConfig;
+  /** Resolves when its start has succeeded or failed. */
+  readonly begun: PromiseWithResolvers<void>;
   state: ExecState;
 };
 

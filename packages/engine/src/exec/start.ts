@@ -117,6 +117,8 @@ export function runExec(
       const exitCode = error instanceof GantryError ? (error.exitCode ?? 126) : 126;
       context.execs.end(exec, 0, exitCode);
       throw error;
+    } finally {
+      exec.begun.resolve();
     }
   });
 }

@@ -1,3 +1,4 @@
+import { systemError } from '@gantry/errors';
 import { compileExec, type LaunchPlan, type Stdio } from '@gantry/runtime';
 import type { EngineDefaults } from '../defaults.ts';
 import type { ExecConfig } from '../documents/index.ts';
@@ -41,13 +42,20 @@ export async function buildExec(input: {
   const { config, hostConfig } = container;
   const own = containerCapabilities(hostConfig);
   const security = containerSecurity(hostConfig, daemon, own);
+  const cwd = exec.WorkingDir || config.WorkingDir;
+  if (cwd !== '' && !cwd.startsWith('/')) {
+    throw systemError('OCI runtime exec failed: exec failed: Cwd must be an absolute path', {
+      exitCode: 128,
+      hint: `begin the working directory ${cwd} with a slash`,
+    });
+  }
   const process = processSpec({
     args: exec.Cmd,
     env: overrideEnvironment(
       containerEnvironment({ hostname: config.Hostname, env: config.Env }, exec.Tty, input.linkedEnv),
       exec.Env ?? [],
     ),
-    cwd: exec.WorkingDir || config.WorkingDir,
+    cwd,
     tty: exec.Tty,
     consoleSize: exec.ConsoleSize ?? undefined,
     user: findUser(exec.User || config.User, hostConfig.GroupAdd ?? [], readAccountFiles(input.rootFd)),
