@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -73,6 +73,32 @@ describe('the front door of a fresh clone', { skip: rootOnly }, () => {
     assert.match(saved.stdout, /manifest\.json/);
     assert.match((await run('-H', host, 'rmi', 'hello-world')).stdout, /Untagged: hello-world:latest/);
     await end();
+  });
+
+  test('two first commands at once set up once, and both go on', async () => {
+    // As after a clone, but for what would be downloaded again.
+    rmSync(join(clone, '.gantry/ready'));
+    rmSync(join(clone, 'packages/runtime/native/build'), { recursive: true });
+    const both = await Promise.all([run('--version'), run('--version')]);
+    for (const { code, stdout, stderr } of both)
+      assert.deepEqual([code, stdout], [0, 'Gantry version 0.1.0\n'], stderr);
+    const told = both.map(({ stderr }) => stderr).join('');
+    assert.equal(told.match(/compiling the launcher, the shim and init: done/g)?.length, 1, told);
+    assert.match(told, /another setup of this checkout is at work, waiting for it/);
+  });
+
+  test('a user who may not reach the engine is told what to do, also where the checkout is not set up', async () => {
+    chmodSync(root, 0o755);
+    const asNobody = (...args: string[]): Promise<Ended> =>
+      execute('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', join(clone, 'gantry'), ...args]);
+    const refused = await asNobody('-H', `unix://${socket()}`, 'ps');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /sudo/);
+    renameSync(join(clone, '.gantry/ready'), join(clone, '.gantry/kept'));
+    const unready = await asNobody('--version');
+    renameSync(join(clone, '.gantry/kept'), join(clone, '.gantry/ready'));
+    assert.equal(unready.code, 1);
+    assert.match(unready.stderr, /writes into it, which nobody may not: run it once as the owner of .*a clone\n/);
   });
 
   test('a checkout that was moved warms its compile cache again', async () => {

@@ -106,6 +106,25 @@ describe('attach over the raw socket', { skip: rootOnly }, () => {
     assert.equal((await daemon.docker('inspect', '-f', '{{.State.Running}}', 'box')).stdout, 'true\n');
   });
 
+  test('an exec is resized by clients that do not wait until its process is there', async () => {
+    await daemon.docker('run', '-d', '--name', 'box', '--stop-timeout', '0', 'busybox', 'sleep', '1000');
+    const created = await daemon.api('POST', '/v1.50/containers/box/exec', {
+      ...{ Cmd: ['sh', '-c', 'read line; stty size'], Tty: true, AttachStdin: true, AttachStdout: true },
+    });
+    const { Id: id } = JSON.parse(created.body) as { Id: string };
+    // As dockerode and editors do; dockerd lets it wait for the start.
+    const resized = daemon.api('POST', `/v1.50/exec/${id}/resize?h=31&w=71`);
+    const body = '{"Tty":true}';
+    const connection = await open(
+      `POST /v1.50/exec/${id}/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n` +
+        `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    const answer = await resized;
+    assert.equal(answer.status, 200, answer.body);
+    connection.socket.write('go\n');
+    assert.match((await drain(connection)).toString(), /\r\n31 71\r\n$/);
+  });
+
   test('by WebSocket', async () => {
     await daemon.docker('run', '-di', '--name', 'box', 'busybox', 'cat');
     const key = randomBytes(16).toString('base64');

@@ -27,16 +27,23 @@ test('answers have the shape of dockerd’s', {
   await using daemon = await startDaemon();
   const name = `gantry-shape-${randomBytes(3).toString('hex')}`;
   const sides = [peer, daemon.socket];
+  const made: [side: number, id: string][] = [];
   try {
     for (const { title, method, path, body, headers, keep, ignore } of requests(name)) {
       const [theirs, ours] = await Promise.all(sides.map(socket => ask(socket, method, path, body, headers)));
       assert.ok(theirs && ours);
+      for (const [side, answer] of [theirs, ours].entries()) {
+        if (path.includes('/containers/create') && answer.status === 201)
+          made.push([side, (JSON.parse(answer.body) as { Id: string }).Id]);
+      }
       if (keep) continue;
       await t.test(title ?? `${method} ${path}${body === undefined ? '' : ` ${body.slice(0, 60)}`}`, () => {
         assert.deepEqual(differences(theirs, ours, ignore), []);
       });
     }
   } finally {
+    // Those without a name too, which are nobody else's to remove.
+    for (const [side, id] of made) await ask(sides[side] ?? '', 'DELETE', `/containers/${id}?force=1&v=1`);
     for (const socket of sides) {
       // In this order, since a volume in use cannot be removed.
       for (const path of [`/containers/${name}?force=1&v=1`, `/containers/${name}-2?force=1&v=1`]) {

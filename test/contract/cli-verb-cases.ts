@@ -1,0 +1,371 @@
+import { type CliCase, ran, refused, sh, up } from './cli-case.ts';
+
+/** What is done with containers, verb by verb. */
+export const verbCases: readonly CliCase[] = [
+  // exit statuses
+  { steps: ['run --name @ --network none IMAGE nosuchcommand'] },
+  { steps: ['run --name @ --network none IMAGE /etc/passwd'] },
+  { steps: ['run --name @ --network none IMAGE /etc'] },
+  { steps: ['run --name @ --network none IMAGE /no/such/file'] },
+  { steps: ['run --name @ --network none IMAGE ./relative'] },
+  ran('', sh('kill -9 $$')),
+  ran('', sh('exit 255')),
+  { steps: ['create --name @ --network none IMAGE nosuchcommand', 'start @', 'start -a @'] },
+  refused('run --nonsense IMAGE'),
+  refused('run'),
+  refused('nonsense'),
+
+  // start, stop, kill, restart, pause, rename, wait, rm
+  {
+    steps: ['create -i --name @ --network none IMAGE cat', { line: 'start -ai @', input: 'again\n' }],
+  },
+  {
+    steps: [
+      `create --name @ --network none IMAGE ${sh('echo out; exit 9')}`,
+      'start -a @',
+      'start -a @',
+      'start @',
+      'wait @',
+      'logs @',
+    ],
+  },
+  refused('start nosuchcontainer'),
+  refused('start -a nosuchcontainer other'),
+  up('start @', 'stop @', 'stop @', 'start @', 'restart -t 0 @'),
+  up('stop -t 5 -s KILL @', 'kill @', 'pause @', 'unpause @', 'exec @ true', 'top @', 'attach @'),
+  up('stop -s NONSENSE @', 'kill -s NONSENSE @', 'kill -s 0 @', 'kill -s 65 @', 'kill -s SIGKILL @'),
+  {
+    steps: [
+      `run -d --name @ --network none IMAGE ${sh('trap "exit 7" USR1; while :; do sleep 0.05; done')}`,
+      'kill -s USR1 @',
+      'wait @',
+      'inspect -f {{.State.ExitCode}} @',
+    ],
+    gone: true,
+  },
+  {
+    steps: [
+      `run -d --name @ --network none IMAGE ${sh('trap "exit 8" TERM; while :; do sleep 0.05; done')}`,
+      'stop @',
+      'wait @',
+    ],
+  },
+  up(
+    'pause @',
+    'pause @',
+    'exec @ true',
+    { line: 'top @', ignoreOutput: true },
+    'attach @',
+    'kill -s TERM @',
+    "ps --filter name=@ --format '{{.State}}'",
+    'unpause @',
+    'unpause @',
+  ),
+  { ...up('pause @', 'stop -t 0 @', 'inspect -f {{.State.Status}} @'), eventless: true },
+  up(
+    'rename @ @2',
+    'inspect -f {{.Name}} @2',
+    'rename @2 @2',
+    'rename @2 -bad',
+    'rename @ x',
+    "rename @2 ''",
+    'rename @2 @',
+  ),
+  {
+    steps: ['create --name @ IMAGE true', 'create --name @2 IMAGE true', 'rename @ @2', 'rm @ @2 nosuchcontainer'],
+    gone: true,
+  },
+  up('rm @', 'rm -v @', 'rm -f @ nosuchcontainer', 'rm -f nosuchcontainer'),
+  { steps: ['create --name @ -v /data IMAGE true', 'rm -v @'], gone: true },
+  {
+    steps: [
+      'run --name @ --network none IMAGE true',
+      `run --name @2 --network none IMAGE ${sh('exit 6')}`,
+      'wait @ @2 nosuchcontainer',
+      'rm @2',
+    ],
+  },
+  refused('wait nosuchcontainer'),
+  refused('rm'),
+  refused('stop -t nonsense @'),
+  up(
+    'update --restart on-failure:2 -m 64m --memory-swap 64m @',
+    'inspect -f {{json .HostConfig.RestartPolicy}}{{.HostConfig.Memory}} @',
+    'update --restart nonsense @',
+    'update @',
+    'update -m 1m @',
+    'update --cpus 1000 @',
+  ),
+  refused('update -m 64m nosuchcontainer'),
+  {
+    steps: [
+      'run -d --rm --name @ --network none --stop-timeout 0 IMAGE sleep 1000',
+      'update --restart always @',
+      'stop @',
+    ],
+    gone: true,
+  },
+
+  // restart policies
+  {
+    steps: [
+      `run -d --name @ --network none --restart on-failure:2 IMAGE ${sh('exit 3')}`,
+      { until: 'die', times: 3 },
+      'inspect -f {{.RestartCount}}:{{.State.Status}}:{{.State.ExitCode}} @',
+    ],
+    gone: true,
+  },
+  {
+    steps: [
+      'run -d --name @ --network none --restart on-failure IMAGE true',
+      'wait @',
+      'inspect -f {{.RestartCount}}:{{.State.Status}} @',
+    ],
+  },
+
+  // attach
+  {
+    steps: [
+      { line: 'run -it --name @ --network none --stop-timeout 0 IMAGE sh', terminal: [['/ # ', '\x10\x11']] },
+      'inspect -f {{.State.Running}} @',
+      'rm -f @',
+    ],
+    gone: true,
+  },
+  {
+    steps: [
+      { line: 'run -it --detach-keys ctrl-a,x --name @ --network none IMAGE sh', terminal: [['/ # ', '\x01x']] },
+      {
+        line: 'attach --detach-keys ctrl-b @',
+        terminal: [
+          ['', '\r'],
+          ['/ # ', '\x02'],
+        ],
+      },
+      'rm -f @',
+    ],
+    gone: true,
+  },
+  { steps: [{ line: 'run -it --name @ --network none IMAGE sh', terminal: [['/ # ', 'stty size; exit 12\r']] }] },
+  up('attach --detach-keys nonsense-key @'),
+  refused('attach nosuchcontainer'),
+  { steps: ['create --name @ IMAGE true', 'attach @'] },
+  {
+    steps: [
+      `run -d --name @ --network none IMAGE ${sh('trap "echo got; exit 5" USR1; while :; do sleep 0.05; done')}`,
+      { line: 'attach @', begunBy: 'attach' },
+      'kill -s USR1 @',
+      'wait @',
+    ],
+  },
+  {
+    steps: [
+      'run -di --name @ --network none IMAGE cat',
+      { line: 'attach --no-stdin @', begunBy: 'attach', input: 'unheard' },
+      'kill @',
+      'logs @',
+    ],
+  },
+
+  // exec
+  up(
+    'exec @ echo hello',
+    `exec @ ${sh('echo err >&2; exit 4')}`,
+    { line: 'exec -i @ cat', input: 'in' },
+    { line: 'exec @ cat', input: 'unheard' },
+    'exec -u nobody @ id',
+    'exec -w /etc @ pwd',
+    'exec -e A=b --env-file #/env @ env',
+    'exec -d @ true',
+  ),
+  {
+    ...up(
+      { line: `exec -it @ ${sh('tty; exit 3')}`, terminal: [] },
+      { line: 'exec -it @ sh', terminal: [['/ # ', '\x10\x11']] },
+      { line: 'exec -it @ tty' },
+      { line: 'exec -t @ tty', ignoreOutput: true },
+    ),
+    eventless: true,
+  },
+  up('exec --privileged @ grep ^CapEff /proc/self/status', 'exec @ grep ^CapEff /proc/self/status'),
+  up(
+    'exec @ nosuchcommand',
+    'exec @ /etc/passwd',
+    'exec -u nosuchuser @ id',
+    'exec -w /nosuchdir @ pwd',
+    'exec -w relative @ pwd',
+    'exec @',
+    'exec -d @ nosuchcommand',
+    `exec @ ${sh('kill -9 $$')}`,
+    'exec nosuchcontainer true',
+    'exec --detach-keys nonsense @ true',
+  ),
+  { steps: ['create --name @ IMAGE true', 'exec @ true'] },
+
+  // logs
+  {
+    steps: [
+      `run --name @ --network none IMAGE ${sh('echo one; echo two; echo three; printf four')}`,
+      'logs @',
+      'logs --tail 2 @',
+      'logs -n 0 @',
+      'logs --tail all @',
+      'logs --tail nonsense @',
+      'logs -f @',
+      'logs -t @',
+      'logs --since 1h @',
+      'logs --until 1h @',
+      'logs --since nonsense @',
+      'logs --details @',
+      'logs --since 2030-01-01 @',
+    ],
+  },
+  {
+    steps: [
+      { line: `run -t --name @ --network none IMAGE ${sh('echo one; echo two >&2')}`, terminal: [] },
+      'logs @',
+      'logs -t --tail 1 @',
+    ],
+  },
+  {
+    steps: [
+      'create --name @ -l a=b --log-opt labels=a --log-opt env=C -e C=d --network none IMAGE echo x',
+      'start -a @',
+      'logs --details @',
+    ],
+  },
+  { steps: ['run --name @ --network none --log-driver none IMAGE echo x', 'logs @'] },
+  { steps: ['create --name @ IMAGE true', 'logs @', 'logs -f @'], ignore: ['.LogPath'] },
+  refused('logs nosuchcontainer'),
+
+  // ps
+  up(
+    "ps --filter name=@ --format '{{.Names}} {{.Image}} {{.Command}} {{.State}} {{.Status}} {{.Ports}} {{.Mounts}} {{.Networks}} {{.LocalVolumes}} {{.Size}}'",
+    'ps --filter name=@',
+    'ps -a --no-trunc --filter name=@',
+    'ps -q --filter name=@',
+    'ps -n 1 --filter name=@ -q',
+    'ps --filter name=@ --filter status=exited',
+    'ps --filter name=@ --filter status=running --filter status=paused -q',
+    'ps --filter status=nonsense',
+    'ps --filter nonsense=1',
+    'ps --filter exited=nonsense',
+    'ps --filter health=nonsense',
+    'ps --filter is-task=nonsense',
+    'ps --filter name=@ --filter health=none -q',
+    'ps --filter before=nosuchcontainer',
+    'ps --filter since=nosuchcontainer',
+    'ps --filter name=@ --filter ancestor=IMAGE -q',
+    'ps --filter ancestor=nosuchimage -q',
+    'ps --filter name=@ --filter network=none -q',
+    'ps --filter name=@ --filter volume=/x -q',
+    'ps --filter publish=nonsense',
+    'ps --filter expose=80/nonsense',
+    'ps --filter nonsense',
+    "ps --format '{{.Nonsense}}'",
+    "ps --format '{{nonsense'",
+    'ps --filter name=@ --format json',
+    "ps --filter name=@ --format 'table {{.Names}}\\t{{.State}}'",
+    'ps -l -q --filter name=nosuchcontainer',
+    'ps --filter label=nosuchlabel',
+  ),
+  {
+    steps: [
+      `run --name @ --network none -l a=b -p %3:80 -v /data IMAGE ${sh('exit 3')}`,
+      'ps -a --filter name=@ --filter exited=3',
+      'ps -a -s --filter name=@ --format {{.Size}}',
+      'ps -aq --filter name=@ --filter label=a',
+      'ps -aq --filter name=@ --filter label=a=b',
+      'ps -aq --filter name=@ --filter label=a=c',
+      'ps -aq --filter name=@ --filter publish=%3',
+      'ps -aq --filter name=@ --filter expose=80',
+      'ps -aq --filter name=@ --filter volume=/data',
+      'ps -a --filter name=@ --format \'{{.Labels}} {{.Label "a"}}\'',
+    ],
+  },
+
+  // top, inspect, events, prefixes
+  up(
+    { line: 'top @ -o pid,args', ignoreOutput: true },
+    'top @ nonsense',
+    'top @ -eo nonsense',
+    { line: 'top @', ignoreOutput: true },
+    "top @ -o 'args,comm'",
+  ),
+  up(
+    'inspect nosuchcontainer',
+    'inspect @ nosuchcontainer -f {{.Name}}',
+    'inspect --type container -f {{.Name}} @',
+    'inspect --type image @',
+    'inspect --type nonsense @',
+    'inspect --type volume @',
+    'inspect --type network @',
+    "inspect -s -f '{{.SizeRw}} {{ne .SizeRootFs nil}}' @",
+    'inspect -f {{.Nonsense}} @',
+    'inspect -f {{nonsense @',
+    'container inspect -f {{.State.Status}} IMAGE',
+    'image inspect @',
+    "inspect -f '{{json .Config.Cmd}}' @",
+  ),
+  {
+    steps: [
+      'events --since 0 --until 1 --filter type=nonsense',
+      'events --since 0 --until 1 --filter nonsense=1',
+      'events --since nonsense --until 1',
+      'events --since 0 --until nonsense',
+      'events --since 10 --until 1',
+      "events --since 0 --until 1 --format '{{nonsense'",
+    ],
+    gone: true,
+  },
+  {
+    steps: [
+      'network create @',
+      'create --name @ --network @ -l a=b IMAGE true',
+      'start -a @',
+      'rm @',
+      'network rm @',
+      'volume create @',
+      'volume rm @',
+      ...[
+        'type=network --filter network=@',
+        'type=volume --filter volume=@',
+        'type=container --filter container=@ --filter event=start',
+        'container=@ --filter label=a=b --filter event=die',
+        'container=@ --filter label=a=c',
+        'image=IMAGE --filter container=@',
+        'event=destroy --filter container=@',
+        'scope=swarm --filter container=@',
+        'scope=local --filter container=@ --filter event=create',
+      ].map(filter => `events --since BEGUN --until NOW --filter ${filter} --format '{{.Type}} {{.Action}}'`),
+    ],
+    gone: true,
+  },
+  refused('port nosuchcontainer'),
+  refused('top nosuchcontainer'),
+  refused('stats --no-stream nosuchcontainer'),
+  up("stats --no-stream --format '{{.Name}} {{.PIDs}}' @"),
+  {
+    steps: [
+      'create --name @ IMAGE true',
+      "stats --no-stream --format '{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.PIDs}}' @",
+      'top @',
+      'port @',
+    ],
+  },
+  refused('diff nosuchcontainer'),
+  refused('export nosuchcontainer -o #/export.tar'),
+  {
+    steps: [
+      `run --name @ --network none IMAGE ${sh('echo x >/new')}`,
+      'diff @',
+      'cp @:/new -',
+      'cp @:/nosuch -',
+      'cp nosuchcontainer:/x -',
+      'cp #/env @:/copied',
+      'cp @:/copied -',
+      'cp @ x',
+      'cp #/missing @:/x',
+    ].map(line => (line.endsWith(' -') ? { line, ignoreOutput: true as const } : line)),
+  },
+];
