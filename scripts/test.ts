@@ -1,10 +1,10 @@
 /**
- * Runs every test of the project: the packages' own in parallel, then those that drive a whole daemon, one file after the
- * other, since they share the machine's network and control groups. `npm test -- PATTERN...` runs the named files only.
+ * Runs every test of the project, two files at a time: the packages' own, then those that drive a whole daemon, each with roots,
+ * bridges and subnets of its own. `npm test -- PATTERN...` runs the named files only, one after the other.
  * Fails when a test fails, or when something that carries our name is left on the machine.
  */
 import { glob } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { leftovers } from './test/leftovers.ts';
@@ -13,9 +13,14 @@ import { meetNeeds } from './test/needs.ts';
 /** A file that hangs is ended; the longest kills a daemon two hundred times in CI. */
 const FILE_TIMEOUT_MS = 10 * 60_000;
 
+/** How many files are named at the end with the time that they took. */
+const SLOWEST = 12;
+
 const top = resolve(import.meta.dirname, '..');
 const total = { tests: 0, suites: 0, passed: 0, failed: 0, cancelled: 0, skipped: 0, todo: 0 };
 const skipped = new Map<string, number>();
+/** Milliseconds that each file took, beside those that ran at the same time. */
+const durations = new Map<string, number>();
 
 async function filesOf(...patterns: string[]): Promise<string[]> {
   const files: string[] = [];
@@ -27,8 +32,11 @@ async function filesOf(...patterns: string[]): Promise<string[]> {
 function runFiles(files: readonly string[], concurrency: number): Promise<void> {
   if (files.length === 0) return Promise.resolve();
   const stream = run({ files: [...files], concurrency, timeout: FILE_TIMEOUT_MS, cwd: top });
-  stream.on('test:summary', ({ file, counts }) => {
-    if (file !== undefined) return; // of one file; the sum follows
+  stream.on('test:summary', ({ file, counts, duration_ms: durationMs }) => {
+    if (file !== undefined) {
+      durations.set(relative(top, file), durationMs);
+      return; // the sum of all files follows
+    }
     for (const key of Object.keys(total) as (keyof typeof total)[]) {
       if (key !== 'failed') total[key] += counts[key];
     }
@@ -54,10 +62,13 @@ async function main(patterns: readonly string[]): Promise<number> {
     await runFiles(await filesOf(...patterns), 1);
   } else {
     await runFiles(await filesOf('packages/*/src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'), 2);
-    await runFiles(await filesOf('test/**/*.test.ts'), 1);
+    await runFiles(await filesOf('test/**/*.test.ts'), 2);
   }
   const left = [...leftovers()].filter(line => !before.has(line));
   for (const line of left) console.log(`left behind by the tests: ${line}`);
+  for (const [file, durationMs] of [...durations].toSorted(([, a], [, b]) => b - a).slice(0, SLOWEST)) {
+    console.log(`${(durationMs / 1000).toFixed(0)} s: ${file}`);
+  }
   for (const [reason, count] of skipped) console.log(`skipped ${count}: ${reason}`);
   // As root in CI everything runs, but for what this kernel lacks.
   const unexcused =

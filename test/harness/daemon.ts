@@ -5,14 +5,12 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { addressPools } from './address-pool.ts';
 import { type Ended, execute } from './execute.ts';
 import { busyboxArchive } from './image.ts';
 import { slowness } from './slowness.ts';
 
 const gantry = new URL('../../gantry', import.meta.url).pathname;
-
-/** Small networks, and many: Docker's own pools are used up by thirty daemons. */
-const addressPool = ['--default-address-pool', 'base=10.214.0.0/15,size=24'];
 
 export type DaemonOptions = {
   /** More flags for `gantry daemon`. */
@@ -62,6 +60,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
   const socket = join(root, 'gantry.sock');
   const dataRoot = options.dataRoot ?? join(root, 'data');
   const host = `unix://${socket}`;
+  const pools = await addressPools();
   const env = { ...process.env, DOCKER_HOST: host, GANTRY_HOST: host };
   let daemon: { readonly pid: number; readonly ended: Promise<void> } | undefined;
 
@@ -73,7 +72,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
       gantry,
       [
         ...['daemon', '--host', host, '--data-root', dataRoot, '--exec-root', options.execRoot ?? join(root, 'run')],
-        ...['--pidfile', join(root, 'pid'), '--bridge', bridge, ...addressPool, ...(options.flags ?? [])],
+        ...['--pidfile', join(root, 'pid'), '--bridge', bridge, ...pools, ...(options.flags ?? [])],
       ],
       { stdio: ['ignore', output, output], detached: true },
     );
