@@ -91,8 +91,10 @@ async function adopt(context: EngineContext, container: Container): Promise<void
     if (container.run) await resumePublish(context, container, container.run);
     return;
   }
+  // A shim that does not answer, with processes of the container: it was launched, the word of that was not saved.
+  const hasProcesses = (await cgroup.readPids(context.options.cgroup, run.cgroupPath)).length > 0;
   await cgroup.killAll(context.options.cgroup, run.cgroupPath);
-  if (adopted.state === 'gone' && !run.launched) {
+  if (adopted.state === 'gone' && !run.launched && !hasProcesses) {
     // The engine ended between its intention and the launch: it never started.
     facts.run = undefined;
     container.rest();
