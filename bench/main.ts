@@ -34,6 +34,9 @@ import { transferOwnRows, transferRows } from './rows/transfer.ts';
 import { volumeRows } from './rows/volumes.ts';
 import { docker, quantile, type Target } from './target.ts';
 
+/** `docker run --rm busybox true` of dockerd on the machine that the promises in milliseconds were made on. */
+const REFERENCE_RUN_MS = 200;
+
 const { values } = parseArgs({
   options: { rows: { type: 'string' }, runs: { type: 'string' }, write: { type: 'boolean', default: false } },
 });
@@ -160,9 +163,6 @@ async function busyboxArchive(): Promise<string> {
   }
   return path;
 }
-
-/** `docker run --rm busybox true` of dockerd on the machine that the promises in milliseconds were made on. */
-const REFERENCE_RUN_MS = 200;
 
 /** How many times longer dockerd takes for the same here: 1 or less where that was not measured, or this machine is faster. */
 function slownessOfMachine(measured: readonly Figure[]): number {
