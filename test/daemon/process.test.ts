@@ -53,6 +53,18 @@ test('what is wrong with the command line or the file is said before anything is
   assert.equal(existsSync('/nonexistent'), false);
 });
 
+test('the daemon weighs more than other sessions, its containers do not', {
+  skip: rootOnly || (!existsSync('/proc/self/autogroup') && 'the kernel lacks autogroups'),
+}, async () => {
+  await using daemon = await startDaemon();
+  const niceOf = (pid: string | number): string =>
+    /nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1] ?? '';
+  await daemon.docker('run', '-d', '--name', 'light', 'busybox', 'sleep', '1000');
+  const pid = (await daemon.docker('inspect', '-f', '{{.State.Pid}}', 'light')).stdout.trim();
+  const shim = /^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+  assert.deepEqual([daemon.pid(), shim, pid].map(niceOf), ['-10', '0', '0']);
+});
+
 test('SIGTERM ends the daemon with status 0 and takes its socket and pid file away', { skip: rootOnly }, async () => {
   await using daemon = await startDaemon({ images: [] });
   assert.equal(statSync(daemon.socket).mode & 0o777, 0o660);

@@ -12,6 +12,7 @@ import { readBuild } from './identity.ts';
 import { openListeners, readHosts, readTls } from './listen/listeners.ts';
 import { lockDirectory, writePidFile } from './lock.ts';
 import { createLog, type Log } from './log.ts';
+import { weighAgainstOtherSessions } from './weight.ts';
 
 /** The exit status of a command line that is wrong, as with dockerd. */
 const usageStatus = 125;
@@ -66,6 +67,7 @@ async function serve(first: DaemonConfig, given: Given, log: Log): Promise<void>
     throw new ConfigError('gantry daemon needs to be started with root privileges');
   }
   process.umask(0o022);
+  weighAgainstOtherSessions();
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 });
   mkdirSync(config.execRoot, { recursive: true, mode: 0o700 });
   starting.use(lockDirectory(config.dataRoot, 'data-root'));
