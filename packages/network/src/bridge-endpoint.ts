@@ -23,6 +23,8 @@ export type EndpointContext = {
 
 const ENOENT = 2;
 const ENODEV = 19;
+const EINVAL = 22;
+const ENETDOWN = 100;
 /** The kernel keeps no IPv6 state for links below. @see RFC 8200, section 5 */
 const IPV6_MIN_MTU = 1280;
 
@@ -48,11 +50,18 @@ export function compileEndpoint(
   };
 }
 
-/** The steps that undo what the parent steps made, but for the firewall; each tolerates that there is nothing. */
-export function removalSteps(endpoint: Endpoint, linkIndex: number): readonly Step[] {
-  return addressesOf(endpoint).map(address =>
-    routeStep([netlink.deleteNeighbor({ linkIndex, address })], [ENOENT, ENODEV]),
-  );
+/**
+ * The steps that undo what the parent steps made, but for the firewall and the link itself; each tolerates that there is nothing.
+ * `port` is the index of the host end, undefined when it is gone.
+ */
+export function removalSteps(endpoint: Endpoint, linkIndex: number, port: number | undefined): readonly Step[] {
+  return [
+    // The namespace may live on for minutes, when a connection of it waits for an answer: its addresses are others' from now on.
+    ...(port === undefined ? [] : [routeStep([netlink.closeBridgePort(port)], [ENODEV, EINVAL, ENETDOWN])]),
+    ...addressesOf(endpoint).map(address =>
+      routeStep([netlink.deleteNeighbor({ linkIndex, address })], [ENOENT, ENODEV]),
+    ),
+  ];
 }
 
 function hostSide(endpoint: Endpoint, interfaceName: string, context: EndpointContext): Step {

@@ -33,5 +33,5 @@ export interface NetworkDriver {
   reconcile(): Promise<void>;
   /** Repairs what other programs broke since the last call; costs next to nothing when they did nothing. */
   check(): Promise<void>;
-  close(): void;
+  close(): void | Promise<void>;
 }

@@ -292,7 +292,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      for (const driver of drivers.values()) driver.close();
+      for (const driver of drivers.values()) await driver.close();
     },
   };
 }

@@ -1,6 +1,7 @@
 export { addAddress, deleteAddress, getAddresses, type InterfaceAddress, parseAddress } from './address.ts';
 export { deleteConnection, getUdpConnections, parseUdpConnection, type TrackedConnection } from './conntrack.ts';
 export {
+  closeBridgePort,
   createBridge,
   createVeth,
   deleteLink,

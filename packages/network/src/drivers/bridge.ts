@@ -6,6 +6,7 @@ import { compileEndpoint, hostLinkName, rejoinSteps, removalSteps } from '../bri
 import { BridgeOption } from '../bridge-options.ts';
 import { containerSide, defaultRoutes } from '../container-link.ts';
 import type { AttachRequest, NetworkDriver } from '../driver.ts';
+import { EndedLinks } from '../ended-links.ts';
 import { EndpointAddresses, type TakenAddresses } from '../endpoint-addresses.ts';
 import type { DefaultBridgeOptions, Endpoint, NetworkRecord, PublishedPort } from '../face.ts';
 import type { Firewall } from '../firewall/firewall.ts';
@@ -63,6 +64,7 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
   const bridges = new Map<string, OpenBridge>();
   /** Removals under way: what they held is free when they end. */
   const leaving = new Map<Endpoint, Promise<void>>();
+  const ended = new EndedLinks(context.run, context.warn);
 
   const bridgeOf = (networkId: string): OpenBridge => {
     const bridge = bridges.get(networkId);
@@ -252,7 +254,7 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       if (!bridge.endpoints.delete(hostLinkName(endpoint.id))) return;
       const work = Promise.all([
         removePorts(context.firewall, endpoint),
-        context.run(removalSteps(endpoint, bridge.device.index)),
+        context.run(removalSteps(endpoint, bridge.device.index, linkIndex(hostLinkName(endpoint.id)))),
       ]).then(
         () => {},
         error => context.warn(`removing endpoint ${endpoint.id} from network ${endpoint.networkName}`, error),
@@ -260,6 +262,7 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       leaving.set(endpoint, work);
       await work;
       leaving.delete(endpoint);
+      ended.add(hostLinkName(endpoint.id));
       context.ports.release(endpoint.ports);
       bridge.addresses.release(endpoint);
     },
@@ -287,7 +290,10 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       for (const [id, bridge] of bridges) if (isMissing(bridge)) await restoreBridge(id);
       await context.firewall?.check(endpoints);
     },
-    close: () => context.firewall?.close(),
+    async close() {
+      context.firewall?.close();
+      await ended.close();
+    },
   };
 }
 
