@@ -77,6 +77,8 @@ export type Endpoint = {
   readonly ipv4: { readonly address: string; readonly prefixLength: number; readonly gateway: string } | undefined;
   readonly ipv6: { readonly address: string; readonly prefixLength: number; readonly gateway: string } | undefined;
   readonly ports: readonly PublishedPort[];
+  /** Its published ports are open at its own address too, for links that the network trusts. */
+  readonly direct?: boolean;
   /** More addresses of the link that nobody administers. */
   readonly linkLocal?: readonly string[];
   /** Kernel settings of the link, as `net.ipv4.conf.eth0.log_martians=1`. */

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { forbidden, invalidParameter, notImplemented, systemError } from '@gantry/errors';
+import { forbidden, invalidParameter, systemError } from '@gantry/errors';
 import { BridgeOption, NetworkOption } from './bridge-options.ts';
 import type { NetworkRecord } from './face.ts';
 
@@ -49,8 +49,11 @@ export function checkBridgeOptions(
   checkMtu(options);
   for (const key of [BridgeOption.hostBinding, BridgeOption.hostIPv4, BridgeOption.hostIPv6]) {
     const value = options[key];
-    if (value !== undefined && isIP(value) === 0) {
-      throw invalidParameter(`failed to parse ${key} value: ${value} (nil ip)`);
+    const family = key === BridgeOption.hostBinding ? undefined : key === BridgeOption.hostIPv4 ? 4 : 6;
+    if (value !== undefined && (isIP(value) === 0 || (family !== undefined && isIP(value) !== family))) {
+      throw invalidParameter(`failed to parse ${key} value: ${value} (nil ip)`, {
+        hint: family === undefined ? 'give an IP address' : `give an IPv${family} address of this host`,
+      });
     }
   }
   for (const key of [BridgeOption.gatewayMode, BridgeOption.gatewayMode6]) {
@@ -62,9 +65,6 @@ export function checkBridgeOptions(
     if (value === 'isolated' && !internal) {
       throw systemError("gateway mode 'isolated' can only be used for an internal network", { hint: 'add --internal' });
     }
-  }
-  for (const key of [BridgeOption.trustedInterfaces, BridgeOption.hostIPv4, BridgeOption.hostIPv6]) {
-    if (options[key]) throw notImplemented(`the network option ${key} is not built yet`, { hint: 'leave it out' });
   }
   checkBridgeName(id, options[BridgeOption.name], others);
 }

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { invalidParameter, notImplemented, systemError } from '@gantry/errors';
+import { invalidParameter, systemError } from '@gantry/errors';
 import {
   type Endpoint,
   isLinkName,
@@ -14,7 +14,6 @@ import { parseLink } from './links.ts';
 
 const SYSCTLS = 'com.docker.network.endpoint.sysctls';
 const IFNAME = 'com.docker.network.endpoint.ifname';
-const ENDPOINT_OPTIONS: ReadonlySet<string> = new Set([SYSCTLS, IFNAME]);
 /** A setting of an interface, with IFNAME in the place of its name; the official client makes it lower case. */
 const INTERFACE_SYSCTL = /^net\.(ipv4|ipv6|mpls)\.[^.=]+\.IFNAME\.[^=]+=.*$/i;
 
@@ -30,12 +29,6 @@ export function checkEndpointSettings(
     problems.push('network-scoped aliases are only supported for user-defined networks');
   }
   for (const link of Links ?? []) parseLink(link);
-  for (const option of Object.keys(DriverOpts ?? {})) {
-    if (ENDPOINT_OPTIONS.has(option)) continue;
-    throw notImplemented(`the endpoint option ${option} is not built yet`, {
-      hint: `leave it out; there are ${[...ENDPOINT_OPTIONS].join(' and ')}`,
-    });
-  }
   const addresses = [IPAMConfig?.IPv4Address, IPAMConfig?.IPv6Address].filter(address => address);
   if (addresses.length > 0 && !userDefined) {
     problems.push('user specified IP address is supported on user defined networks only');

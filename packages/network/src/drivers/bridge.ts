@@ -14,7 +14,7 @@ import type { FirewallBridge, GatewayMode } from '../firewall/rules.ts';
 import type { HostView } from '../host-view.ts';
 import { newId } from '../id.ts';
 import type { PoolRange } from '../ipam.ts';
-import { isOn, mtuOf } from '../network-options.ts';
+import { isLinkName, isOn, mtuOf } from '../network-options.ts';
 import { externalConnectivityError } from '../port-errors.ts';
 import type { PortReach, PortTable, ReserveOptions } from '../ports.ts';
 import { holdAgain, republish } from '../republish.ts';
@@ -208,6 +208,7 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
           interfaceName: request.interfaceName,
           ...addresses,
           ports,
+          ...(ports.length > 0 && trustedLinks(network).length > 0 ? { direct: true } : {}),
           ...(request.linkLocal ? { linkLocal: request.linkLocal } : {}),
           ...(request.sysctls ? { sysctls: request.sysctls } : {}),
         };
@@ -309,7 +310,15 @@ function firewallBridge({ record, device, icc }: OpenBridge): FirewallBridge {
     mode: gatewayMode(record.options[BridgeOption.gatewayMode]),
     mode6: gatewayMode(record.options[BridgeOption.gatewayMode6]),
     internal: record.internal,
+    ...(record.options[BridgeOption.hostIPv4] ? { source: record.options[BridgeOption.hostIPv4] } : {}),
+    ...(record.options[BridgeOption.hostIPv6] ? { source6: record.options[BridgeOption.hostIPv6] } : {}),
+    trusted: trustedLinks(record),
   };
+}
+
+function trustedLinks({ options }: NetworkRecord): string[] {
+  // What is no name of a link is kept, as in dockerd, and trusts nobody.
+  return (options[BridgeOption.trustedInterfaces] ?? '').split(':').filter(isLinkName);
 }
 
 async function removePorts(firewall: Firewall | undefined, endpoint: Endpoint): Promise<void> {

@@ -38,10 +38,31 @@ export function portElements(endpoints: readonly Endpoint[]): PortElements {
   for (const endpoint of endpoints) {
     for (const span of portSpans(endpoint.ports)) {
       const target = targetOf(endpoint, span.hostIp);
-      if (target && !target.relayed && !span.relayed) addSpan(span, target.address, add);
+      if (!target || target.relayed || span.relayed) continue;
+      addSpan(span, target.address, add);
+      if (endpoint.direct && span.hostPort !== 0) open(span, target.address, add);
     }
   }
+  if (endpoints.some(({ direct }) => direct)) withoutTwins(elements);
   return elements;
+}
+
+/** A port that is published at several addresses is opened once: an element that is deleted twice fails. */
+function withoutTwins(elements: Map<PortSet, nft.SetElement[]>): void {
+  for (const set of ['open-ports', 'open-ports6'] as const) {
+    const byKey = new Map(elements.get(set)?.map(element => [Buffer.from(element.key).toString('hex'), element]));
+    if (byKey.size > 0) elements.set(set, [...byKey.values()]);
+  }
+}
+
+function open(
+  { hostIp, containerPort, count, protocol }: PortSpan,
+  target: string,
+  add: (set: PortSet, element: nft.SetElement) => void,
+): void {
+  for (let offset = 0; offset < count; offset++) {
+    add(`open-ports${hostIp.includes(':') ? '6' : ''}`, { key: exactKey(target, protocol, containerPort + offset) });
+  }
 }
 
 function addSpan(span: PortSpan, target: string, add: (set: PortSet, element: nft.SetElement) => void): void {

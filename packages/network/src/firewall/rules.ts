@@ -22,6 +22,11 @@ export type FirewallBridge = {
   readonly mode6?: GatewayMode;
   /** Its containers reach nothing beyond it. */
   readonly internal?: boolean;
+  /** Its containers leave under this address, in place of that of the link that they leave by. */
+  readonly source?: string;
+  readonly source6?: string;
+  /** Links from which the published ports of its containers are reached by the containers' own addresses. */
+  readonly trusted?: readonly string[];
 };
 
 const { DataType: Type } = nft;
@@ -35,6 +40,11 @@ export const Sets = {
   /** Sources that leave under the host's address. */
   masqueraded: 'masqueraded',
   masqueraded6: 'masqueraded6',
+  /** The addresses that subnets leave under, where they were chosen. */
+  sources: 'sources',
+  sources6: 'sources6',
+  /** Link to bridge, where published ports are reached by the addresses of containers. */
+  trusted: 'trusted',
   /** Bridges that nothing may leave. */
   internal: 'internal',
   /** Bridges whose containers answer to ping from outside, and have opened ports. */
@@ -114,6 +124,9 @@ function setDefinitions(): nft.SetDefinition[] {
     { name: Sets.pairs, key: nft.concatenated(Type.linkName, Type.linkName) },
     { name: Sets.masqueraded, key: Type.ipv4, interval: true },
     { name: Sets.masqueraded6, key: Type.ipv6, interval: true },
+    { name: Sets.sources, key: Type.ipv4, value: Type.ipv4, interval: true },
+    { name: Sets.sources6, key: Type.ipv6, value: Type.ipv6, interval: true },
+    { name: Sets.trusted, key: nft.concatenated(Type.linkName, Type.linkName) },
     ...[Sets.internal, Sets.routed, Sets.routed6, Sets.unprotected, Sets.unprotected6].map(name => ({
       name,
       key: Type.linkName,
@@ -146,6 +159,20 @@ function ruleMessages(table: nft.Table, { closed }: TableOptions): netlink.Messa
       ];
     }),
     ...publishRules(rule),
+    rule('postrouting', 'containers to the outside, under an address that was chosen', [
+      ...nft.toLinkIn(Sets.bridges, true),
+      ...nft.isIPv4(),
+      nft.payload('network', 12, 4, 0),
+      nft.lookup(Sets.sources, 0, { to: 0 }),
+      nft.translate('source', 'ipv4', { address: 0 }),
+    ]),
+    rule('postrouting', 'the same by IPv6', [
+      ...nft.toLinkIn(Sets.bridges, true),
+      ...nft.isIPv6(),
+      nft.payload('network', 8, 16, 0),
+      nft.lookup(Sets.sources6, 0, { to: 0 }),
+      nft.translate('source', 'ipv6', { address: 0 }),
+    ]),
     rule('postrouting', 'containers to the outside', [
       ...nft.toLinkIn(Sets.bridges, true),
       ...nft.sourceIn(Sets.masqueraded),
@@ -243,18 +270,16 @@ function directRules(rule: MakeRule): netlink.Message[] {
     const is = family === 4 ? nft.isIPv4() : nft.isIPv6();
     const names =
       family === 4 ? ([Sets.routed, Sets.unprotected] as const) : ([Sets.routed6, Sets.unprotected6] as const);
+    const open = [
+      nft.payload('network', offset, length, 0),
+      nft.meta('l4proto', length / 4),
+      nft.payload('transport', 2, 2, length / 4 + 1),
+      nft.lookup(`open-ports${six}`, 0),
+      accept,
+    ];
     return [
-      rule(
-        'forward',
-        `opened ports of routed networks${six && ', IPv6'}`,
-        is,
-        nft.toLinkIn(names[0]),
-        nft.payload('network', offset, length, 0),
-        nft.meta('l4proto', length / 4),
-        nft.payload('transport', 2, 2, length / 4 + 1),
-        nft.lookup(`open-ports${six}`, 0),
-        accept,
-      ),
+      rule('forward', `opened ports of routed networks${six && ', IPv6'}`, is, nft.toLinkIn(names[0]), open),
+      rule('forward', `opened ports from trusted links${six && ', IPv6'}`, is, nft.linksIn(Sets.trusted), open),
       rule(
         'forward',
         `routed networks answer to ping${six && ', IPv6'}`,
@@ -294,24 +319,38 @@ export function bridgeMessages(
     .filter(bridge => bridge.icc)
     .map(({ name }) => ({ key: nft.concat(nft.linkName(name), nft.linkName(name)) }));
   const translated = (mode: GatewayMode | undefined): boolean => mode === undefined || mode.startsWith('nat');
-  const masqueraded = bridges.flatMap(({ subnet, masquerade, mode, internal }) =>
+  const masqueraded = bridges.flatMap(({ subnet, masquerade, mode, internal, source }) =>
     subnet && masquerade && translated(mode) && !internal
       ? [
           {
             key: nft.address(addressText(subnet.base)),
             until: nft.address(addressText(subnet.base + subnetSize(subnet))),
+            source,
           },
         ]
       : [],
   );
-  const masqueraded6 = bridges.flatMap(({ subnet6, masquerade, masquerade6 = masquerade, mode6, internal }) =>
-    subnet6 && masquerade6 && translated(mode6) && !internal ? [prefixElement(subnet6)] : [],
+  const masqueraded6 = bridges.flatMap(({ subnet6, masquerade, masquerade6 = masquerade, mode6, internal, source6 }) =>
+    subnet6 && masquerade6 && translated(mode6) && !internal ? [{ ...prefixElement(subnet6), source: source6 }] : [],
+  );
+  /** Those that leave under an address of their own, with it. */
+  const withSource = (elements: readonly (nft.SetElement & { readonly source?: string | undefined })[]) =>
+    elements.flatMap(({ source, key, until }) =>
+      source === undefined || until === undefined ? [] : [{ key, until, value: nft.address(source) }],
+    );
+  const plain = (elements: readonly nft.SetElement[]) =>
+    elements.flatMap(({ key, until }) => (until ? [{ key, until }] : []));
+  const trusted = bridges.flatMap(({ name, trusted = [], internal }) =>
+    internal ? [] : trusted.map(link => ({ key: nft.concat(nft.linkName(link), nft.linkName(name)) })),
   );
   return [
     ...named(Sets.bridges, () => true),
     ...change(table, Sets.pairs, pairs),
-    ...change(table, Sets.masqueraded, masqueraded),
-    ...change(table, Sets.masqueraded6, masqueraded6),
+    ...change(table, Sets.masqueraded, plain(masqueraded)),
+    ...change(table, Sets.masqueraded6, plain(masqueraded6)),
+    ...change(table, Sets.sources, withSource(masqueraded)),
+    ...change(table, Sets.sources6, withSource(masqueraded6)),
+    ...change(table, Sets.trusted, trusted),
     ...named(Sets.internal, bridge => bridge.internal),
     ...named(Sets.routed, bridge => bridge.mode === 'routed' && !bridge.internal),
     ...named(Sets.routed6, bridge => bridge.mode6 === 'routed' && !bridge.internal),
