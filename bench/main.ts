@@ -1,7 +1,7 @@
 /**
  * The bench: every promised figure, side by side with the peer dockerd in one run.
  * usage: npm run bench -- [--rows run,exec] [--runs N] [--write]
- * `--write` puts the table into docs/benchmarks.md; a row that was not measured, or failed, is named there.
+ * `--write` puts what was measured into docs/benchmarks.md, beside what was measured before; a row that never was is named there.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -14,11 +14,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { cpus, loadavg, release, tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { loadavg, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startOurs } from './ours.ts';
 import { startPeer } from './peer.ts';
+import { type Figure, openResults } from './results.ts';
 import type { Row } from './row.ts';
 import { ownRows } from './rows/alone.ts';
 import { apiRows } from './rows/api.ts';
@@ -34,22 +35,9 @@ import { transferOwnRows, transferRows } from './rows/transfer.ts';
 import { volumeRows } from './rows/volumes.ts';
 import { docker, quantile, type Target } from './target.ts';
 
-/** `docker run --rm busybox true` of dockerd on the machine that the promises in milliseconds were made on. */
-const REFERENCE_RUN_MS = 200;
-
 const { values } = parseArgs({
   options: { rows: { type: 'string' }, runs: { type: 'string' }, write: { type: 'boolean', default: false } },
 });
-
-type Figure = {
-  readonly row: Pick<Row, 'title' | 'limit'> & { readonly unit: string };
-  readonly theirs: number | undefined;
-  readonly ours: number;
-  /** What the machine needs for the same bytes alone. */
-  readonly floor?: number | undefined;
-  /** Load average when the row was measured: beyond the cores, times tell of the machine as much as of the engines. */
-  readonly load: number;
-};
 
 const all: readonly Row[] = [
   ...memoryRows,
@@ -71,7 +59,10 @@ const alone = allAlone.filter(row => !wanted || wanted.includes(row.id));
 if (rows.length + alone.length === 0)
   throw new Error(`no such row; there are ${[...all, ...allAlone].map(row => row.id).join(', ')}`);
 
-const figures: Figure[] = [];
+const book = openResults(
+  [...all, ...allAlone].map(({ id, title }) => ({ id, title })),
+  runRows[0]?.id ?? '',
+);
 const failures: string[] = [];
 {
   await using peer = await startPeer();
@@ -86,32 +77,43 @@ const failures: string[] = [];
       // In turns, so that what else the machine does falls on both alike; but one engine's crowd must not weigh on the other.
       for (const group of row.heavy ? targets.map(target => [target]) : [targets])
         floor = (await measureInTurns(row, group, measured)) ?? floor;
-      return { row, theirs: peer && measured.get(peer), ours: measured.get(ours) ?? Number.NaN, floor };
+      return {
+        ...described(row, row.limit),
+        ...(peer ? { theirs: measured.get(peer) } : {}),
+        ours: measured.get(ours) ?? Number.NaN,
+        ...(floor === undefined ? {} : { floor }),
+      };
     });
   }
   for (const row of alone) {
     await attempt(row.title, async () => ({
-      row: { ...row, limit: { absolute: row.atMost } },
-      theirs: undefined,
+      ...described(row, { absolute: row.atMost }),
       ours: await row.measure(ours),
     }));
   }
 }
 if (failures.length > 0) process.exitCode = 1;
 
+function described(
+  { id, title, unit }: Pick<Row, 'id' | 'title'> & { readonly unit: string },
+  limit: Row['limit'],
+): Pick<Figure, 'id' | 'title' | 'unit' | 'limit'> {
+  return { id, title, unit, limit };
+}
+
 /** Measures one row; when it fails, the others are measured all the same. */
-async function attempt(title: string, measure: () => Promise<Omit<Figure, 'load'>>): Promise<void> {
+async function attempt(title: string, measure: () => Promise<Omit<Figure, 'load' | 'day'>>): Promise<void> {
   const [load = 0] = loadavg();
   try {
-    const figure = { ...(await measure()), load };
-    figures.push(figure);
-    console.log(lineOf(figure));
+    const figure = { ...(await measure()), load, day: new Date().toISOString().slice(0, 10) };
+    book.put(figure);
+    console.log(book.lineOf(figure));
   } catch (error) {
     failures.push(title);
     console.log(`${title}: failed: ${error instanceof Error ? error.message : String(error)}`);
   }
   // After each row, so that a run that is cut off leaves what it found.
-  if (values.write) write(figures);
+  if (values.write) book.write();
 }
 
 async function measureInTurns(
@@ -162,69 +164,4 @@ async function busyboxArchive(): Promise<string> {
     rmSync(root, { recursive: true });
   }
   return path;
-}
-
-/** How many times longer dockerd takes for the same here: 1 or less where that was not measured, or this machine is faster. */
-function slownessOfMachine(measured: readonly Figure[]): number {
-  const run = measured.find(({ row }) => row.title === runRows[0]?.title);
-  return (run?.theirs ?? REFERENCE_RUN_MS) / REFERENCE_RUN_MS;
-}
-
-function kept({ row, theirs, ours }: Figure): 'kept' | 'NOT KEPT' | 'kept at the pace of this machine' | undefined {
-  if ('absolute' in row.limit) {
-    if (ours <= row.limit.absolute) return 'kept';
-    const isTime = row.unit === 'ms';
-    const paced = row.limit.absolute * Math.max(1, slownessOfMachine(figures));
-    return isTime && ours <= paced ? 'kept at the pace of this machine' : 'NOT KEPT';
-  }
-  if (theirs === undefined) return undefined;
-  return ours <= theirs * row.limit.ratio ? 'kept' : 'NOT KEPT';
-}
-
-function cells(figure: Figure): [string, string, string, string, string, string] {
-  const { row, theirs, ours, floor } = figure;
-  const show = (value: number | undefined): string =>
-    value === undefined ? '–' : `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${row.unit}`;
-  const limit = 'absolute' in row.limit ? show(row.limit.absolute) : `${row.limit.ratio.toFixed(2)} ×`;
-  const word = kept(figure) ?? '?';
-  const share =
-    floor === undefined ? '' : ` (the bytes alone: ${show(floor)}, ${Math.round((floor / ours) * 100)} % of ours)`;
-  return [row.title, show(theirs), show(ours) + share, theirs ? `${(ours / theirs).toFixed(2)} ×` : '', limit, word];
-}
-
-function lineOf(figure: Figure): string {
-  const [title, theirs, ours, ratio, limit, verdict] = cells(figure);
-  return `${title.padEnd(62)} ${theirs.padStart(12)} ${ours.padStart(12)} ${ratio.padStart(8)}  limit ${limit.padEnd(9)} ${verdict.padEnd(8)}  load ${figure.load.toFixed(1)}`;
-}
-
-function notMeasured(measured: readonly Figure[]): string[] {
-  const known = new Set(measured.map(({ row }) => row.title));
-  const missing = [...all, ...allAlone].map(({ title }) => title).filter(title => !known.has(title));
-  if (missing.length === 0) return [];
-  const state = (title: string): string => (failures.includes(title) ? 'failed' : 'not measured in this run');
-  return ['Promised, without a figure here:', '', ...missing.map(title => `- ${title} (${state(title)})`), ''];
-}
-
-function write(measured: readonly Figure[]): void {
-  const path = resolve(import.meta.dirname, '../docs/benchmarks.md');
-  const text = [
-    '# Benchmarks',
-    '',
-    `Measured by \`npm run bench -- --write\` on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} cores, ` +
-      `kernel ${release()}, dockerd 28.5 and Gantry in one run, driven by the official client; medians.`,
-    '',
-    'The load is the average of the last minute when the row began. Well beyond the number of cores the machine was shared with',
-    'other work: absolute times then show the wait for a core. Most ratios are of runs in turns and hold all the same; rows with a',
-    'crowd of containers, and those that run once, are measured one engine after the other, and a change of load shows in them.',
-    '',
-    `Limits in milliseconds were set on a machine where dockerd takes ${REFERENCE_RUN_MS} ms for \`docker run --rm busybox true\`; here it took`,
-    `${slownessOfMachine(measured).toFixed(2)} times as long. A time beyond its limit, but within the limit times that factor, is named so.`,
-    '',
-    '| work | dockerd | gantry | ratio | ours must be at most | | load |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
-    ...measured.map(figure => `| ${[...cells(figure), figure.load.toFixed(1)].join(' | ')} |`),
-    '',
-    ...notMeasured(measured),
-  ];
-  writeFileSync(path, text.join('\n'));
 }
