@@ -35,7 +35,8 @@ export async function startOurs(): Promise<Ours> {
         ...['--host', `unix://${socket}`, '--data-root', join(root, 'data'), '--exec-root', join(root, 'run')],
         ...['--pidfile', join(root, 'pid'), '--bridge', 'gantrybench0'],
       ],
-      { stdio: ['ignore', log, log] },
+      // In a session of its own, as a service or the command line starts it.
+      { stdio: ['ignore', log, log], detached: true },
     );
     if (child.pid === undefined) throw new Error('the daemon could not be started');
     const ended = new Promise<void>(done => child.once('exit', () => done()));
