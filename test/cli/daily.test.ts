@@ -140,6 +140,29 @@ suite('our own command line', { skip: rootOnly }, () => {
     assert.equal((await daemon.gantry('rmi', 'cli/copy:1')).code, 0);
   });
 
+  test("a hint of the engine is a line below Docker's own text, and the status stays", async () => {
+    const driver = await daemon.gantry('run', '--log-driver', 'syslog', 'busybox', 'true');
+    assert.equal(driver.code, 125);
+    assert.match(
+      driver.stderr,
+      /^gantry: Error response from daemon: .*syslog.*\nHint: use json-file, local or none\n\nRun 'gantry run --help' .*\n$/,
+    );
+    await daemon.gantry('create', '--name', 'hinted', 'busybox', 'true');
+    const signal = await daemon.gantry('kill', '-s', 'NOSUCH', 'hinted');
+    assert.deepEqual([signal.code, signal.stderr.split('\n')[1]?.slice(0, 20)], [1, 'Hint: signals are nu']);
+    await daemon.gantry('rm', 'hinted');
+    const garbage = join(daemon.root, 'cut.tar');
+    writeFileSync(garbage, Buffer.alloc(700, 'x'));
+    for (const args of [
+      ['load', '-i', garbage],
+      ['import', garbage],
+    ]) {
+      const { code, stderr } = await daemon.gantry(...args);
+      assert.equal(code, 1, args.join(' '));
+      assert.match(stderr, /^[^\n]+\nHint: [^\n]+\n$/, args.join(' '));
+    }
+  });
+
   test('--cidfile, --env-file and detached runs are as in Docker', async () => {
     const file = join(daemon.root, 'cid');
     const variables = join(daemon.root, 'variables');

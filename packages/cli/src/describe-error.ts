@@ -3,10 +3,15 @@ import type { Values } from './flags/parse.ts';
 
 /** What a person is told about an error of a command, with Docker's wording and what to do next. */
 export function describe(error: unknown, globals: Values): string {
-  if (error instanceof ApiError) return `Error response from daemon: ${error.message}`;
+  if (error instanceof ApiError) return withHint(`Error response from daemon: ${error.message}`, error.hint);
   if (error instanceof ConnectionError) return withAdvice(error);
   if (!(error instanceof Error)) return String(error);
   return globals.on('debug') ? (error.stack ?? error.message) : error.message;
+}
+
+/** Puts the engine's hint on a line of its own below the text of an error. */
+export function withHint(text: string, hint: string | undefined): string {
+  return hint ? `${text}\nHint: ${hint}` : text;
 }
 
 function withAdvice(error: ConnectionError): string {

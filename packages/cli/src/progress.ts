@@ -1,4 +1,5 @@
 import type { ProgressMessage } from '@gantry/client';
+import { withHint } from './describe-error.ts';
 import { ExitError } from './errors.ts';
 import { humanSize } from './render/units.ts';
 
@@ -26,8 +27,7 @@ export async function showProgress(
       onAux(message.aux);
       continue;
     }
-    const failed = message.errorDetail?.message ?? message.error;
-    if (failed) throw new ExitError(1, failed);
+    throwIfFailed(message);
     const line =
       progressLine(message, terminal?.columns ?? 0) + ((terminal?.columns ?? 0) >= WIDE ? rates.text(message) : '');
     if (!terminal) {
@@ -51,6 +51,12 @@ export async function showProgress(
       out.write(`\x1b[${up}A\x1b[2K\r${line}\r\x1b[${up}B`);
     }
   }
+}
+
+/** @throws ExitError with the engine's text and hint when `message` is the error that ends a stream */
+export function throwIfFailed({ errorDetail, error }: ProgressMessage): void {
+  const failed = errorDetail?.message ?? error;
+  if (failed) throw new ExitError(1, withHint(failed, errorDetail?.hint));
 }
 
 /** How fast the bytes of each row have come in the last moments. */

@@ -1,6 +1,6 @@
 import type { EngineClient } from '@gantry/client';
 import type { Values } from './flags/parse.ts';
-import { showProgress } from './progress.ts';
+import { showProgress, throwIfFailed } from './progress.ts';
 import type { Reference } from './reference.ts';
 
 /**
@@ -29,11 +29,7 @@ export async function pullImage(
   if (options.out) return showProgress(messages, options.out, explained);
   for await (const message of messages) {
     explained?.(message.aux);
-    const failed = message.errorDetail?.message ?? message.error;
-    if (failed) {
-      const { ExitError } = await import('./errors.ts');
-      throw new ExitError(1, failed);
-    }
+    throwIfFailed(message);
   }
 }
 

@@ -61,6 +61,23 @@ test("an error status is an ApiError with the engine's own text", async () => {
   });
 });
 
+test('a hint of the engine is with the error, and what is no hint does no harm', async () => {
+  const headers = [
+    ['choose%20%E2%80%98b%E2%80%99', 'choose ‘b’'],
+    ['100%', '100%'],
+    ['', undefined],
+  ] as const;
+  for (const [header, hint] of headers) {
+    await using at = await engine(server =>
+      server.on('request', (_, response) =>
+        response.writeHead(409, { 'Gantry-Hint': header }).end('{"message":"Conflict."}\n'),
+      ),
+    );
+    await assert.rejects(at.client.containers.attach('x', { stdout: true }), { message: 'Conflict.', hint });
+    await assert.rejects(at.client.containers.pause('x'), { message: 'Conflict.', hint });
+  }
+});
+
 test('a socket that nobody listens on is a ConnectionError with the words that scripts look for', async () => {
   using client = new EngineClient('unix:///nonexistent/gantry.sock');
   await assert.rejects(client.negotiate(), (error: unknown) => {

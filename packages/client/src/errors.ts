@@ -1,12 +1,15 @@
 /** An answer of the engine with a status of 400 or more. */
 export class ApiError extends Error {
   readonly status: number;
+  /** What the user can do next, one sentence without a full stop, where the engine knows it; only Gantry sends hints. */
+  readonly hint: string | undefined;
 
   /** @param message the engine's own text, without a prefix */
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, hint?: string) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
+    this.hint = hint;
   }
 }
 

@@ -191,15 +191,26 @@ function abortWith(connection: HttpConnection, signal: AbortSignal | undefined):
 
 async function apiError(answer: Answer): Promise<ApiError> {
   const text = (await readText(answer.body)).trim();
+  const hint = hintOf(answer.headers.get('gantry-hint'));
   try {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed === 'object' && parsed !== null && 'message' in parsed && typeof parsed.message === 'string') {
-      return new ApiError(answer.status, parsed.message.trim());
+      return new ApiError(answer.status, parsed.message.trim(), hint);
     }
   } catch {
     // A proxy or an old engine answers in plain text.
   }
-  return new ApiError(answer.status, text === '' ? `request returned status ${answer.status}` : text);
+  return new ApiError(answer.status, text === '' ? `request returned status ${answer.status}` : text, hint);
+}
+
+/** The text of the header `Gantry-Hint`, which is URL-encoded. */
+function hintOf(header: string | undefined): string | undefined {
+  if (!header) return undefined;
+  try {
+    return decodeURI(header);
+  } catch {
+    return header; // something between has rewritten it
+  }
 }
 
 function queryString(query: Query): string {

@@ -1,5 +1,5 @@
 import type { Progress, ProgressMessage } from '@gantry/engine';
-import { messageOf } from '@gantry/errors';
+import { isGantryError, messageOf } from '@gantry/errors';
 import type { Call } from './call.ts';
 import { startStream } from './reply.ts';
 
@@ -31,7 +31,8 @@ export async function streamProgress(
   } catch (error) {
     if (!call.response.headersSent) throw error;
     const message = messageOf(error);
-    send({ errorDetail: { message }, error: message });
+    const hint = isGantryError(error) && error.hint ? { hint: error.hint } : {};
+    send({ errorDetail: { message, ...hint }, error: message });
   }
   begin();
   call.response.end();

@@ -85,7 +85,7 @@ export function sendError(response: ServerResponse, error: unknown, common = com
   }
   const status = httpStatus(error);
   const hint: Headers =
-    isGantryError(error) && error.hint !== undefined ? [['Gantry-Hint', encodeURI(error.hint)]] : [];
+    isGantryError(error) && error.hint !== undefined ? [['Gantry-Hint', encodeURI(error.hint.toWellFormed())]] : [];
   const all = [...common, ...hint];
   if (status === 304) {
     writeHead(response, status, [], all);

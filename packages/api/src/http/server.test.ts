@@ -70,6 +70,9 @@ test("an error of the engine becomes its status, with Docker's message and the h
         rename: async () => {
           throw conflict('Conflict.', { hint: 'choose another name' });
         },
+        unpause: async () => {
+          throw conflict('Conflict.', { hint: 'name \ud800' });
+        },
         start: async () => {
           throw notModified('is running');
         },
@@ -83,6 +86,8 @@ test("an error of the engine becomes its status, with Docker's message and the h
   assert.equal(renamed.status, 409);
   assert.equal(renamed.body, '{"message":"Conflict."}\n');
   assert.equal(renamed.headers['gantry-hint'], 'choose%20another%20name');
+  const halfCharacter = await api.ask('POST', '/containers/a/unpause');
+  assert.deepEqual([halfCharacter.status, halfCharacter.headers['gantry-hint']], [409, 'name%20%EF%BF%BD']);
   const started = await api.ask('POST', '/containers/a/start');
   assert.equal(started.status, 304);
   assert.equal(started.body, '');

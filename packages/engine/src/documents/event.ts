@@ -21,6 +21,7 @@ export type ProgressMessage = {
   progressDetail?: { current?: number; total?: number; start?: number; units?: string };
   stream?: string;
   error?: string;
-  errorDetail?: { code?: number; message: string };
+  /** The hint is Gantry's own. */
+  errorDetail?: { code?: number; message: string; hint?: string };
   aux?: unknown;
 };

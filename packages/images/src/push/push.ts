@@ -126,7 +126,7 @@ function pushError(endpoint: URL, error: unknown): unknown {
     return systemError(`Get "${endpoint.href}": ${error.message}`, { cause: error, hint });
   }
   // As in a pull: a 401 of the engine is for logging in.
-  if (isGantryError(error, 'unauthorized')) return systemError(error.message, { cause: error, hint: error.hint ?? '' });
+  if (isGantryError(error, 'unauthorized')) return systemError(error.message, { cause: error, hint: error.hint });
   // dockerd says this without the request when it pushes.
   const bare = /: (no basic auth credentials)$/.exec(messageOf(error))?.[1];
   if (bare === undefined || !isGantryError(error)) return error;

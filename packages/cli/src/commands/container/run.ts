@@ -1,5 +1,5 @@
 import { ApiError, type Hijacked, type WaitResult } from '@gantry/client';
-import { atLeast, type Command } from '../../command.ts';
+import { atLeast, type Command, type Context } from '../../command.ts';
 import { ExitError } from '../../errors.ts';
 import { text, toggle } from '../../flags/flag.ts';
 import { containerConfig } from '../../run/config.ts';
@@ -39,7 +39,7 @@ export const command: Command = {
     const attached = stdin || stdout || stderr;
     if (!attached) {
       context.stdout.write(`${id}\n`);
-      await start(() => engine.containers.start(id));
+      await start(context, () => engine.containers.start(id));
       return 0;
     }
     const condition = values.on('rm') ? 'removed' : 'next-exit';
@@ -51,7 +51,7 @@ export const command: Command = {
     const session = runSession(context, stream, { stdin, stdout, stderr, tty, detachKeys });
     session.catch(() => {});
     try {
-      await start(() => engine.containers.start(id));
+      await start(context, () => engine.containers.start(id));
     } catch (error) {
       stream[Symbol.dispose]();
       // With --rm the engine removes what could not start: an error that is shown after that leaves nothing behind.
@@ -77,12 +77,13 @@ function exitStatus(result: WaitResult): number {
 }
 
 /** A failed start tells by its status why: 127 no such program, 126 not one that may run, 125 anything else. */
-async function start(work: () => Promise<unknown>): Promise<void> {
+async function start(context: Context, work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    throw new ExitError(startStatus(error.message), `Error response from daemon: ${error.message}`);
+    const { describe } = await import('../../describe-error.ts');
+    throw new ExitError(startStatus(error.message), describe(error, context.globals));
   }
 }
 

@@ -2,7 +2,7 @@ import { type Command, exactly } from '../../command.ts';
 import { registryAuthorization } from '../../credentials.ts';
 import { ExitError } from '../../errors.ts';
 import { text, toggle } from '../../flags/flag.ts';
-import { showProgress } from '../../progress.ts';
+import { showProgress, throwIfFailed } from '../../progress.ts';
 import { parseReference, withDefaultTag } from '../../reference.ts';
 
 export const command: Command = {
@@ -36,10 +36,7 @@ export const command: Command = {
       await showProgress(messages, context.stdout);
       return 0;
     }
-    for await (const message of messages) {
-      const failed = message.errorDetail?.message ?? message.error;
-      if (failed) throw new ExitError(1, failed);
-    }
+    for await (const message of messages) throwIfFailed(message);
     context.stdout.write(`${reference.familiarName}${reference.tag === undefined ? '' : `:${reference.tag}`}\n`);
     return 0;
   },
