@@ -147,10 +147,6 @@ suite('our own command line', { skip: rootOnly }, () => {
       driver.stderr,
       /^gantry: Error response from daemon: .*syslog.*\nHint: use json-file, local or none\n\nRun 'gantry run --help' .*\n$/,
     );
-    await daemon.gantry('create', '--name', 'hinted', 'busybox', 'true');
-    const signal = await daemon.gantry('kill', '-s', 'NOSUCH', 'hinted');
-    assert.deepEqual([signal.code, signal.stderr.split('\n')[1]?.slice(0, 20)], [1, 'Hint: signals are nu']);
-    await daemon.gantry('rm', 'hinted');
     const garbage = join(daemon.root, 'cut.tar');
     writeFileSync(garbage, Buffer.alloc(700, 'x'));
     for (const args of [
