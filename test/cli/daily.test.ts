@@ -147,6 +147,9 @@ suite('our own command line', { skip: rootOnly }, () => {
       driver.stderr,
       /^gantry: Error response from daemon: .*syslog.*\nHint: use json-file, local or none\n\nRun 'gantry run --help' .*\n$/,
     );
+    const signal = await daemon.gantry('kill', '-s', 'NOSUCH', 'nobody');
+    assert.equal(signal.code, 1);
+    assert.match(signal.stderr, /invalid signal: NOSUCH\nHint: signals are numbered 1 to 64; `kill -l` lists them\n/);
     const garbage = join(daemon.root, 'cut.tar');
     writeFileSync(garbage, Buffer.alloc(700, 'x'));
     for (const args of [

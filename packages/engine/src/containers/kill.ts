@@ -21,8 +21,8 @@ export async function killByName(context: EngineContext, ref: string, signal: st
       number === SIGKILL ? killContainer(context, container) : sendSignal(context, container, number),
     );
   } catch (error) {
-    const kind = isGantryError(error) ? error.kind : 'system';
-    throw new GantryError(kind, `cannot kill container: ${ref}: ${messageOf(error)}`, { cause: error });
+    const { kind, hint } = isGantryError(error) ? error : { kind: 'system' as const, hint: undefined };
+    throw new GantryError(kind, `cannot kill container: ${ref}: ${messageOf(error)}`, { cause: error, hint });
   }
 }
 

@@ -1,5 +1,8 @@
 import type { file } from '@gantry/linux';
 
+/** What to do about bytes that are no archive. */
+export const BROKEN_ARCHIVE = 'the file is damaged, cut off, or no tar archive: make or fetch it again';
+
 /** A string whose characters are bytes: names in archives need not be UTF-8. */
 export type ByteString = file.ByteString;
 

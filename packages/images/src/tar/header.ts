@@ -1,5 +1,5 @@
 import { invalidParameter } from '@gantry/errors';
-import { BLOCK, type ByteString, type SparseRegion } from './entry.ts';
+import { BLOCK, BROKEN_ARCHIVE, type ByteString, type SparseRegion } from './entry.ts';
 
 /** The fields of one 512-byte header block. @see tar(5); GNU tar manual, "Basic Tar Format" */
 export type HeaderBlock = {
@@ -18,7 +18,8 @@ export type HeaderBlock = {
   readonly minor: number;
 };
 
-const invalid = (what: string): Error => invalidParameter(`archive/tar: invalid tar header: ${what}`);
+const invalid = (what: string): Error =>
+  invalidParameter(`archive/tar: invalid tar header: ${what}`, { hint: BROKEN_ARCHIVE });
 
 /** Tells whether a block is all zeros: two of them end an archive. */
 export function isZeroBlock(block: Uint8Array): boolean {

@@ -1,8 +1,9 @@
 import { invalidParameter } from '@gantry/errors';
 import type { file } from '@gantry/linux';
-import type { ByteString, SparseRegion } from './entry.ts';
+import { BROKEN_ARCHIVE, type ByteString, type SparseRegion } from './entry.ts';
 
-const invalid = (): Error => invalidParameter('archive/tar: invalid tar header: broken PAX record');
+const invalid = (): Error =>
+  invalidParameter('archive/tar: invalid tar header: broken PAX record', { hint: BROKEN_ARCHIVE });
 
 /** What an extended header says; later records of one key win. GNU's repeated sparse keys are gathered apart. */
 export type PaxRecords = { readonly values: Map<ByteString, ByteString>; readonly sparseList: ByteString[] };
