@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Row } from '../row.ts';
 import type { Target } from '../target.ts';
 import { docker, pssMb, removeSleepers } from '../target.ts';
@@ -9,6 +10,8 @@ export const memoryRows: readonly Row[] = [
     unit: 'MB',
     runs: 1,
     limit: { absolute: 90 },
+    // Idle is an engine that nobody has asked for a while.
+    prepare: () => delay(5000),
     measure: async target => pssMb(await target.enginePids()),
   },
   {
