@@ -12,7 +12,6 @@ import { readBuild } from './identity.ts';
 import { openListeners, readHosts, readTls } from './listen/listeners.ts';
 import { lockDirectory, writePidFile } from './lock.ts';
 import { createLog, type Log } from './log.ts';
-import { settleWhenIdle } from './settle.ts';
 import { weighAgainstOtherSessions } from './weight.ts';
 
 /** The exit status of a command line that is wrong, as with dockerd. */
@@ -111,7 +110,6 @@ async function serve(first: DaemonConfig, given: Given, log: Log): Promise<void>
   });
   log.info(`Gantry ${readBuild().version} is ready after ${Math.round(performance.now())} ms`);
   announceReady(log);
-  settleWhenIdle(() => running.jobs.running.size === 0);
 }
 
 type SignalHandlers = {
