@@ -7,7 +7,7 @@ import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
 import { execute } from '../harness/execute.ts';
 import { rootOnly } from '../harness/skip.ts';
 
-const rounds = process.env.CI ? 40 : 6;
+const rounds = process.env.CI ? 15 : 6;
 
 describe('networks under hostile hands', { skip: rootOnly }, () => {
   let daemon: TestDaemon;
