@@ -244,10 +244,8 @@ test('a helper runs one plan after the other, but for plans that change the proc
   assert.deepEqual(childrenNamed(launcher.pid, 'gantry-helper'), [first]);
   await launcher.run([{ op: 'umask', mask: 0 }]);
   await launcher.run([{ op: 'mkdir', path, mode: 0o777 }]);
-  assert.ok(
-    !childrenNamed(launcher.pid, 'gantry-helper').includes(first ?? 0),
-    'the one that changed itself has ended',
-  );
+  // The one that changed itself ends, though perhaps after its answer.
+  while (childrenNamed(launcher.pid, 'gantry-helper').includes(first ?? 0)) await nextTurn();
   assert.equal(statSync(path).mode & 0o777, 0o755, 'the mask of one plan is not that of the next');
 });
 
