@@ -267,7 +267,7 @@ function inTerminal(
     child.once('close', code =>
       resolve({
         code: code ?? -1,
-        stdout: shown.replace(/[\r\n]+/g, '\n').replace(/\n?(?=read escape)/g, '\n'),
+        stdout: shown.replace(/[\r\n]+/g, '\n').replace(/(?<!\n)(?=read escape)/g, '\n'),
         stderr: '',
       }),
     );
