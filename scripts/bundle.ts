@@ -1,36 +1,133 @@
 /**
- * Writes the command line as one plain JavaScript file, `.gantry/cli.mjs`: finding, reading and linking its ninety modules one by
- * one takes as long as Node itself takes to start. Each module stays a function that runs when it is first needed, so a command
- * pays for what it uses. The sources are ours and follow the house's style, which is what makes this small linker enough: named
- * imports and exports only, `from '...'` on one line, no cycles. What does not fit fails here, and the front door then runs the sources.
+ * Writes the command line, the daemon, and each of the daemon's threads as one plain JavaScript file in `.gantry`: finding, reading
+ * and linking their modules one by one takes longer than Node itself takes to start. Each module stays a function that runs when
+ * it is first needed, so a command pays for what it uses. The sources are ours and follow the house's style, which is what makes
+ * this small linker enough: named imports and exports, `from '...'` on one line. What does not fit fails here, and the
+ * front door then runs the sources.
+ *
+ * usage: bundle.ts [cli] [daemon]
  */
 import { chownSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 
 const top = resolve(import.meta.dirname, '..');
-const target = join(top, '.gantry/cli.mjs');
+const folder = join(top, '.gantry');
 
-/** Modules by path from the top, in the order in which they were met. */
-const modules = new Map<string, { readonly id: number; code: string }>();
+/** What is run, by the name of its file. */
+const ENTRIES: Readonly<Record<string, string>> = {
+  cli: 'packages/cli/src/main.ts',
+  daemon: 'packages/daemon/src/main.ts',
+};
 
-function addModule(path: string): number {
-  const known = modules.get(path);
-  if (known) return known.id;
-  const module = { id: modules.size, code: '' };
-  modules.set(path, module);
-  module.code = linked(path, stripTypeScriptTypes(readFileSync(join(top, path), 'utf8')));
-  return module.id;
+/** A module's code, and its exports as parts of an object: each a getter, since an index names modules that a command may never need. */
+type Linked = { readonly code: string; readonly exported: readonly string[] };
+
+/** The program that begins with one module, and all modules that it may need. */
+class Bundle {
+  /** Threads that it starts, by path from the top. */
+  readonly threads = new Set<string>();
+  /** Modules by path from the top, in the order in which they were met. */
+  readonly #modules = new Map<string, Linked & { readonly id: number }>();
+  /** Imports of libraries: `import ... from '...';` */
+  readonly #libraries = new Set<string>();
+  readonly #entry: string;
+
+  constructor(entry: string) {
+    this.#entry = entry;
+  }
+
+  text(): string {
+    const main = this.#link(this.#entry);
+    const bodies = [...this.#modules].map(
+      // Its exports are there before it runs: modules that need each other find each other's functions.
+      ([path, { id, code, exported }]) =>
+        `// ${path}\nlet $e${id};\nconst $m${id} = () => ($e${id} || $f${id}(), $e${id});\n` +
+        `function $f${id}() {\n$e${id} = { ${exported.join(', ')} };\n${code}\n}`,
+    );
+    return [
+      '// Made by scripts/bundle.ts from the sources below packages/; changes are lost.',
+      ...this.#libraries,
+      'const $here = import.meta.dirname;',
+      'const $later = load => Promise.resolve().then(load);',
+      "const $url = path => process.getBuiltinModule('node:url').pathToFileURL($here + path).href;",
+      ...bodies,
+      main.code,
+    ].join('\n');
+  }
+
+  #add(path: string): number {
+    const known = this.#modules.get(path);
+    if (known) return known.id;
+    const id = this.#modules.size;
+    this.#modules.set(path, { id, code: '', exported: [] });
+    this.#modules.set(path, { id, ...this.#link(path) });
+    return id;
+  }
+
+  /** The expression that gives a module's exports. */
+  #reference(specifier: string, from: string): string {
+    if (specifier.startsWith('node:')) return `process.getBuiltinModule('${specifier}')`;
+    if (specifier.startsWith('.')) return `$m${this.#add(join(dirname(from), specifier))}()`;
+    const room = /^@gantry\/([a-z]+)$/.exec(specifier)?.[1];
+    if (room !== undefined) return `$m${this.#add(`packages/${room}/src/index.ts`)}()`;
+    const name = `$${specifier.replaceAll(/\W/g, '_')}`;
+    this.#libraries.add(`import * as ${name} from '${specifier}';`);
+    return name;
+  }
+
+  #link(path: string): Linked {
+    const exported: string[] = [];
+    const code = stripTypeScriptTypes(readFileSync(join(top, path), 'utf8'))
+      .replace(/^import\s*\{([^}]*)\}\s*from\s*'([^']+)';/gm, (_, list: string, specifier: string) => {
+        const wanted = names(list).map(([name, as]) => (name === as ? name : `${name}: ${as}`));
+        return wanted.length === 0 ? '' : `const { ${wanted.join(', ')} } = ${this.#reference(specifier, path)};`;
+      })
+      .replace(/^import\s*\*\s*as\s+(\w+)\s+from\s*'([^']+)';/gm, (_, name: string, specifier: string) => {
+        return `const ${name} = ${this.#reference(specifier, path)};`;
+      })
+      .replace(/^import\s+(\w+)\s+from\s*'([^']+)';/gm, (_, name: string, specifier: string) => {
+        return `const ${name} = ${this.#reference(specifier, path)}.default;`;
+      })
+      .replace(/^export\s*\{([^}]*)\}\s*from\s*'([^']+)';/gm, (_, list: string, specifier: string) => {
+        if (names(list).length === 0) return '';
+        const from = this.#reference(specifier, path);
+        for (const [name, as] of names(list)) exported.push(getter(as, `${from}.${name}`));
+        return '';
+      })
+      .replace(/^export\s*\*\s*as\s+(\w+)\s+from\s*'([^']+)';/gm, (_, name: string, specifier: string) => {
+        exported.push(getter(name, this.#reference(specifier, path)));
+        return '';
+      })
+      .replace(/^export\s*\*\s*from\s*'([^']+)';/gm, (_, specifier: string) => {
+        exported.push(`...${this.#reference(specifier, path)}`);
+        return '';
+      })
+      .replace(/^export\s+((?:async\s+)?function\*?|const|class)\s+(\w+)/gm, (_, kind: string, name: string) => {
+        exported.push(getter(name, name));
+        return `${kind} ${name}`;
+      })
+      .replace(/^export\s*\{([^}]*)\};/gm, (_, list: string) => {
+        for (const [name, as] of names(list)) exported.push(getter(as, name));
+        return '';
+      })
+      .replace(/\bimport\('([^']+)'\)/g, (whole, specifier: string) =>
+        /^[.@]/.test(specifier) ? `$later(() => ${this.#reference(specifier, path)})` : whole,
+      )
+      .replace(/\bnew URL\('(\.[^']+\.ts)', import\.meta\.url\)/g, (_, specifier: string) => {
+        const thread = join(dirname(path), specifier);
+        this.threads.add(thread);
+        return `new URL('./${threadFile(thread)}', import.meta.url)`;
+      })
+      .replace(/(?<!\.mjs', )\bimport\.meta\.url\b/g, `$url(${JSON.stringify(`/${relative('.gantry', path)}`)})`)
+      .replace(/\bimport\.meta\.dirname\b/g, `($here + ${JSON.stringify(`/${relative('.gantry', dirname(path))}`)})`);
+    const rest = /^(?:import|export)\b(?!\().*$/m.exec(code) ?? /\bimport\.meta\b(?!\.url\)).*/.exec(code);
+    if (rest) throw new Error(`${path}: cannot bundle ${JSON.stringify(rest[0])}`);
+    return { code: lean(code), exported };
+  }
 }
 
-/** The expression that gives a module's exports. */
-function reference(specifier: string, from: string): string {
-  if (specifier.startsWith('node:')) return `process.getBuiltinModule('${specifier}')`;
-  if (specifier.startsWith('.')) return `m${addModule(join(dirname(from), specifier))}()`;
-  const room = /^@gantry\/([a-z]+)$/.exec(specifier)?.[1];
-  if (room === undefined) throw new Error(`${from}: cannot bundle '${specifier}'`);
-  return `m${addModule(`packages/${room}/src/index.ts`)}()`;
-}
+const getter = (name: string, value: string): string => `get ${name}() { return ${value}; }`;
 
 const names = (list: string): [name: string, as: string][] =>
   list
@@ -42,57 +139,33 @@ const names = (list: string): [name: string, as: string][] =>
       return [name, as];
     });
 
-function linked(path: string, source: string): string {
-  const exported: string[] = [];
-  const code = source
-    .replace(/^import\s*\{([^}]*)\}\s*from\s*'([^']+)';/gm, (_, list: string, specifier: string) => {
-      const wanted = names(list).map(([name, as]) => (name === as ? name : `${name}: ${as}`));
-      return wanted.length === 0 ? '' : `const { ${wanted.join(', ')} } = ${reference(specifier, path)};`;
-    })
-    .replace(
-      /^import\s*\*\s*as\s+(\w+)\s+from\s*'([^']+)';/gm,
-      (_, name: string, specifier: string) => `const ${name} = ${reference(specifier, path)};`,
-    )
-    .replace(/^export\s*\{([^}]*)\}\s*from\s*'([^']+)';/gm, (_, list: string, specifier: string) => {
-      const from = reference(specifier, path);
-      // A getter, since an index names modules that a command may never need.
-      for (const [name, as] of names(list)) exported.push(`get ${as}() { return ${from}.${name}; }`);
-      return '';
-    })
-    .replace(/^export\s+((?:async\s+)?function\*?|const|class)\s+(\w+)/gm, (_, kind: string, name: string) => {
-      exported.push(name);
-      return `${kind} ${name}`;
-    })
-    .replace(/\bimport\('([^']+)'\)/g, (_, specifier: string) => `later(() => ${reference(specifier, path)})`)
-    .replace(/\bimport\.meta\.dirname\b/g, `(here + ${JSON.stringify(`/${relative('.gantry', dirname(path))}`)})`);
-  const rest = /^(?:import|export)\b.*$/m.exec(code) ?? /\bimport\.meta\b.*/.exec(code);
-  if (rest) throw new Error(`${path}: cannot bundle ${JSON.stringify(rest[0])}`);
-  // Types leave lines of spaces behind; these and comments would only be read and hashed at every start.
-  const lean = code.replace(/^[ \t]*(?:\/\/.*|\/\*\*.*|\*(?: .*|\/)?|)[ \t]*\n/gm, '');
-  return `${lean}\nreturn { ${exported.join(', ')} };`;
+/** Types leave lines of spaces behind; these and comments would only be read and hashed at every start. */
+function lean(code: string): string {
+  const mayHaveTextOfSeveralLines = code.split('\n').some(line => (line.match(/`/g)?.length ?? 0) % 2 === 1);
+  if (mayHaveTextOfSeveralLines) return code;
+  return code.replace(/^[ \t]*(?:\/\/.*|\/\*\*.*|\*(?: .*|\/)?|)[ \t]*\n/gm, '');
 }
 
-addModule('packages/cli/src/program.ts');
-const main = linked(
-  'packages/cli/src/main.ts',
-  stripTypeScriptTypes(readFileSync(join(top, 'packages/cli/src/main.ts'), 'utf8')),
-);
-const bodies = [...modules].map(
-  ([path, { id, code }]) =>
-    `// ${path}\nlet e${id};\nconst m${id} = () => (e${id} ??= f${id}());\nfunction f${id}() {\n${code}\n}`,
-);
-const text = [
-  '// Made by scripts/bundle.ts from the sources below packages/; changes are lost.',
-  'const here = import.meta.dirname;',
-  'const later = load => Promise.resolve().then(load);',
-  ...bodies,
-  main.replace(/\nreturn \{ *\};$/, '\n'),
-].join('\n');
-
-mkdirSync(dirname(target), { recursive: true });
-writeFileSync(`${target}.${process.pid}`, text);
-if (process.getuid?.() === 0) {
-  const { uid, gid } = statSync(top);
-  chownSync(`${target}.${process.pid}`, uid, gid);
+function threadFile(path: string): string {
+  return `${basename(path, '.ts')}.mjs`;
 }
-renameSync(`${target}.${process.pid}`, target);
+
+function writeBundle(entry: string, file: string): void {
+  const bundle = new Bundle(entry);
+  const text = bundle.text();
+  // First its threads: the front door compares the sources with the program's file.
+  for (const thread of bundle.threads) writeBundle(thread, threadFile(thread));
+  const target = join(folder, file);
+  writeFileSync(`${target}.${process.pid}`, text);
+  if (process.getuid?.() === 0) {
+    const { uid, gid } = statSync(top);
+    chownSync(`${target}.${process.pid}`, uid, gid);
+  }
+  renameSync(`${target}.${process.pid}`, target);
+}
+
+const wanted = process.argv.slice(2);
+mkdirSync(folder, { recursive: true });
+for (const [name, entry] of Object.entries(ENTRIES)) {
+  if (wanted.length === 0 || wanted.includes(name)) writeBundle(entry, `${name}.mjs`);
+}

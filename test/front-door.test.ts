@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -99,6 +99,25 @@ describe('the front door of a fresh clone', { skip: rootOnly }, () => {
     renameSync(join(clone, '.gantry/kept'), join(clone, '.gantry/ready'));
     assert.equal(unready.code, 1);
     assert.match(unready.stderr, /writes into it, which nobody may not: run it once as the owner of .*a clone\n/);
+  });
+
+  test('a source that was changed runs at the next command, also when it does not fit into one file', async () => {
+    const engineSays = (): Promise<Ended> => run('daemon', '--no-such-flag');
+    for (const [program, source, say] of [
+      ['cli', 'packages/cli/src/main.ts', () => run('--version')],
+      ['daemon', 'packages/daemon/src/main.ts', engineSays],
+    ] as const) {
+      const path = join(clone, source);
+      const [before, usual] = [readFileSync(path, 'utf8'), await say()];
+      writeFileSync(path, `${before}\nconsole.error('changed');\n`);
+      assert.deepEqual(await say(), { ...usual, stderr: `${usual.stderr}changed\n` }, source);
+      const changed = readFileSync(join(clone, `.gantry/${program}.mjs`), 'utf8');
+      writeFileSync(path, `${before}\nconsole.error(import.meta.filename);\n`);
+      assert.deepEqual(await say(), { ...usual, stderr: `${usual.stderr}${path}\n` }, source);
+      assert.equal(readFileSync(join(clone, `.gantry/${program}.mjs`), 'utf8'), changed, 'it cannot be bundled');
+      writeFileSync(path, before);
+      assert.deepEqual(await say(), usual, source);
+    }
   });
 
   test('a checkout that was moved warms its compile cache again', async () => {
