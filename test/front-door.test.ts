@@ -109,11 +109,11 @@ describe('the front door of a fresh clone', { skip: rootOnly }, () => {
     ] as const) {
       const path = join(clone, source);
       const [before, usual] = [readFileSync(path, 'utf8'), await say()];
-      writeFileSync(path, `${before}\nconsole.error('changed');\n`);
-      assert.deepEqual(await say(), { ...usual, stderr: `${usual.stderr}changed\n` }, source);
+      writeFileSync(path, `console.error('changed');\n${before}`);
+      assert.deepEqual(await say(), { ...usual, stderr: `changed\n${usual.stderr}` }, source);
       const changed = readFileSync(join(clone, `.gantry/${program}.mjs`), 'utf8');
-      writeFileSync(path, `${before}\nconsole.error(import.meta.filename);\n`);
-      assert.deepEqual(await say(), { ...usual, stderr: `${usual.stderr}${path}\n` }, source);
+      writeFileSync(path, `console.error(import.meta.filename);\n${before}`);
+      assert.deepEqual(await say(), { ...usual, stderr: `${path}\n${usual.stderr}` }, source);
       assert.equal(readFileSync(join(clone, `.gantry/${program}.mjs`), 'utf8'), changed, 'it cannot be bundled');
       writeFileSync(path, before);
       assert.deepEqual(await say(), usual, source);
