@@ -22,7 +22,9 @@ export async function withContainerdStore<T>(
   writeFileSync(join(root, 'daemon.json'), '{"features":{"containerd-snapshotter":true}}');
   const start = (name: string, args: readonly string[]): void => {
     const script = `echo $$ >${inside}/${name}.pid; exec "$@"`;
-    spawn(enter, ['sh', '-c', script, name, name, ...args], { stdio: 'ignore', detached: true }).unref();
+    // A network of its own: without a bridge it would delete the docker0 of the other dockerd.
+    const command = [enter, 'sh', '-c', script, name, name, ...args];
+    spawn('unshare', ['--net', ...command], { stdio: 'ignore', detached: true }).unref();
   };
   try {
     start('containerd', ['--config', `${inside}/containerd.toml`]);

@@ -171,7 +171,9 @@ describe('docker cp, export and diff', { skip: rootOnly }, () => {
     for (let round = 0; round < 20; round++) {
       const { stdout } = await daemon.docker('cp', 'flipping:/f/l/file', '-');
       assert.ok(!stdout.includes('of the host'));
-      assert.ok([200, 404, 500].includes((await put('flipping', '/f/l', archive)).status));
+      const answer = await put('flipping', '/f/l', archive);
+      // 400: "extraction point is not a directory", where a link came between the look-up and the opening.
+      assert.ok([200, 400, 404, 500].includes(answer.status), `${answer.status} ${answer.body}`);
     }
     assert.equal(readFileSync(join(outside, 'file'), 'utf8'), 'of the host');
     assert.deepEqual(readdirSync(outside), ['file']);

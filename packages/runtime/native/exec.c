@@ -98,12 +98,7 @@ int exec_start(struct daemon_connection *daemon, uint32_t request_id, int *fds, 
     error = -EBADMSG;
   if (!error && (!shim.init || shim.init->exited)) error = -ESRCH;
   if (!error && shim_find(s->request.id, strlen(s->request.id))) error = -EEXIST;
-  // Children of this process are born in the container's pid namespace from now on; its own stays what it is.
-  if (!error && !shim.pids_joined) error = sys_result(setns(shim.init->pidfd.fd, CLONE_NEWPID));
-  if (!error) {
-    shim.pids_joined = true;
-    error = process_new(&s->request, &p, &ends);
-  }
+  if (!error) error = process_new(&s->request, &p, &ends);
   if (!error) {
     for (uint32_t i = 0; i < s->request.slot_count; i++) executor.slots[i] = fds[1 + i];
     failure.where = WHERE_CLONE;

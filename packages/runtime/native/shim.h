@@ -109,7 +109,7 @@ struct shim {
   // The newest first.
   struct ended_exec *ended;
   struct held_socket *held;
-  bool pids_joined, trim;
+  bool trim;
 };
 extern struct shim shim;
 

@@ -101,6 +101,39 @@ struct birth {
   struct executor executor;
 };
 
+// Closes all but the standard streams, the sync socket and the plan's own slots.
+static void leave_descriptors(const struct executor *e) {
+  for (unsigned from = 3; from < UINT32_MAX;) {
+    unsigned kept = e->sync >= 0 && (unsigned)e->sync >= from ? (unsigned)e->sync : UINT32_MAX;
+    for (int i = 0; i < SLOT_COUNT; i++)
+      if (e->slots[i] >= 0 && (unsigned)e->slots[i] >= from && (unsigned)e->slots[i] < kept) kept = (unsigned)e->slots[i];
+    if (kept > from && sys_call(SYS_close_range, from, kept - 1, 0) < 0)
+      for (unsigned fd = from; fd < kept && fd < 1024; fd++) sys_call(SYS_close, fd);
+    if (kept == UINT32_MAX) return;
+    from = kept + 1;
+  }
+}
+
+// Whoever has joined the namespaces is still outside of the container's pid namespace, where no process of the container can trace
+// it, or see the host's root, descriptors and the shim's memory through it (a capability that overrides not being dumpable is all that
+// takes, CVE-2016-9962). Having left them behind, it ends, and only its child goes on: born inside, and a child of the shim, too.
+static void be_born_inside(struct executor *e) {
+  int pidfd = -1, sync = e->sync;
+  leave_descriptors(e);
+  struct sys_clone_args args = {.flags = GANTRY_CLONE_PIDFD | CLONE_PARENT, .pidfd = (uint64_t)(uintptr_t)&pidfd};
+  int pid = sys_call(SYS_clone3, &args, sizeof args);
+  if (pid < 0) child_fail(sync, WHERE_CLONE, 0, pid, 0);
+  if (pid > 0) {
+    struct sync_message message = {.type = SYNC_BORN, .value = (uint32_t)pid};
+    child_exit(send_fd(sync, &message, sizeof message, pidfd) < 0 ? 125 : 0);
+  }
+  uint32_t known = 0;
+  int error = sys_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  if (error < 0) child_fail(sync, WHERE_SETUP, 0, error, 0);
+  // Nobody waits for a child that the shim has not heard of.
+  if (sys_call(SYS_recvfrom, sync, &known, sizeof known, 0, NULL, NULL) != sizeof known) child_exit(125);
+}
+
 static void child_main(struct birth *birth) __attribute__((noreturn, used));
 static void child_main(struct birth *birth) {
   const struct child_ends *ends = &birth->ends;
@@ -129,6 +162,7 @@ static void child_main(struct birth *birth) {
     netlink_forget(e);
     error = sys_call(SYS_setns, shim.init->pidfd.fd, all);
     if (error) child_fail(sync, WHERE_SETUP, 0, error, 0);
+    be_born_inside(e);
   }
   error = run_section(e, &request->child, &index);
   child_fail(sync, WHERE_CHILD, index, error ? error : -ENOEXEC, e->detail);
@@ -233,6 +267,17 @@ static int take_console(struct process *p, int console) {
   return 0;
 }
 
+// The process that joined the namespaces for another has ended.
+static int take_born(struct process *p, int pidfd, pid_t pid) {
+  if (pidfd < 0) return -EPROTO;
+  process_kill(p);
+  close(p->pidfd.fd);
+  p->pidfd.fd = pidfd;
+  p->pid = pid;
+  stack_free(p);
+  return send(p->sync.fd, &p->pid, sizeof p->pid, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
 int process_sync(struct process *p, struct failure *failure) {
   struct sync_message message = {0};
   union {
@@ -258,6 +303,7 @@ int process_sync(struct process *p, struct failure *failure) {
   struct cmsghdr *c = CMSG_FIRSTHDR(&head);
   if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) memcpy(&fd, CMSG_DATA(c), sizeof fd);
   switch (message.type) {
+  case SYNC_BORN: return take_born(p, fd, (pid_t)message.value) < 0 ? -1 : 0;
   case SYNC_CONSOLE: return take_console(p, fd) < 0 ? -1 : 0;
   case SYNC_EXECUTING: p->executing = true; return 0;
   case SYNC_BARRIER: return send(p->sync.fd, &message.value, sizeof message.value, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;

@@ -13,7 +13,7 @@ struct failure {
 };
 
 // What a child tells the shim over its sync socket (SOCK_SEQPACKET).
-enum sync_type { SYNC_BARRIER = 1, SYNC_CONSOLE, SYNC_EXECUTING, SYNC_FAILED };
+enum sync_type { SYNC_BARRIER = 1, SYNC_BORN, SYNC_CONSOLE, SYNC_EXECUTING, SYNC_FAILED };
 struct sync_message {
   uint32_t type, value;
   struct failure failure;

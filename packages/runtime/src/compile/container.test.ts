@@ -281,7 +281,7 @@ test('an exec enters the cgroup while it sees the host, and drops what the conta
   );
   assert.deepEqual(
     first.child.map(step => step.op),
-    ['chdir', 'boundingSet', 'user', 'capabilities', 'umask', 'exec'],
+    ['setsid', 'chdir', 'boundingSet', 'user', 'capabilities', 'umask', 'exec'],
   );
   const second = compileExec(process, { ...options, cgroup: V2 });
   assert.equal(second.cgroupPath, '/none/gantry-test/c1');

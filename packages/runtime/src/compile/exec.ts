@@ -18,8 +18,8 @@ export type ExecOptions = {
 };
 
 /**
- * Compiles one more process of a running container. Its `prepare` is run by the new process itself while it sees the host,
- * `child` once it has joined the container's namespaces.
+ * Compiles one more process of a running container. Its `prepare` is run by a process that sees the host and then joins the
+ * container's namespaces, `child` by the child of that one, which is born inside.
  */
 export function compileExec(
   process: ProcessSpec,
@@ -32,9 +32,9 @@ export function compileExec(
       prepare.push({ op: 'writeFile', path: `${directory}/tasks`, data: '0' });
     }
   }
-  prepare.push({ op: 'setsid' }, ...earlyProcessSteps(process, basename(cgroupsPath)));
+  prepare.push(...earlyProcessSteps(process, basename(cgroupsPath)));
 
-  const child: Step[] = [];
+  const child: Step[] = [{ op: 'setsid' }];
   if (process.terminal) {
     const { height: rows = 0, width: columns = 0 } = process.consoleSize ?? {};
     child.push({ op: 'console', ptmx: '/dev/ptmx', rows, columns, uid: process.user.uid });
