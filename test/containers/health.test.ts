@@ -64,7 +64,7 @@ describe('health checks', { skip: rootOnly }, () => {
     await untilHealth('sick', 'healthy');
     assert.equal((await health('sick')).FailingStreak, 0);
     assert.equal(await ok('ps', '--filter', 'health=healthy', '--format', '{{.Names}}'), 'sick');
-    assert.match(await status('sick', since, 'unhealthy', 0), /^health_status: unhealthy/);
+    assert.match(await status('sick', since, 'unhealthy', 1), /^health_status: unhealthy/);
 
     await daemon.end('SIGKILL');
     await daemon.start();
