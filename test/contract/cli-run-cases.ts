@@ -169,6 +169,8 @@ export const runCases: readonly CliCase[] = [
   refused('run --name @ --log-opt nonsense=1 IMAGE true'),
   refused('run --name @ --log-opt max-size=nonsense IMAGE true'),
   refused('run --name @ --log-opt max-file=0 IMAGE true'),
+  refused('run --name @ --network none --log-opt compress=maybe IMAGE true'),
+  refused('run --name @ --network none --log-driver local --log-opt compress=maybe IMAGE true'),
   { steps: ['create --name @ --network none --health-cmd true --health-interval 3s --health-retries 2 IMAGE true'] },
   refused('create --name @ --health-cmd true --health-interval 1us IMAGE true'),
   refused('create --name @ --no-healthcheck --health-cmd true IMAGE true'),

@@ -10,10 +10,7 @@ import { runInVm, TEST_IN_VM, vmSkip } from '../harness/vm.ts';
 const files = process.env.GANTRY_TEST_VM_FILES ?? 'test/containers/apparmor.test.ts test/containers/cgroup-v2.test.ts';
 
 test(`on Debian 12: ${files}`, { skip: vmSkip() }, async () => {
-  const { code, output } = await runInVm(`${TEST_IN_VM} ${files}`, [
-    '--timeout',
-    '800',
-  ]);
+  const { code, output } = await runInVm(`${TEST_IN_VM} ${files}`, ['--timeout', '800']);
   assert.equal(code, 0, output);
   assert.match(output, /^# pass [1-9]/m, output);
   assert.match(output, /^# skipped 0$/m, output);

@@ -14,6 +14,10 @@ const LOCAL_OPTIONS = ['max-file', 'max-size', 'compress'];
 const LOCAL_MAX_SIZE_BYTES = 20 * 1000 * 1000;
 const LOCAL_MAX_FILES = 5;
 
+/** As Go's strconv.ParseBool reads them. */
+const TRUE = /^(?:1|[tT]|true|TRUE|True)$/;
+const FALSE = /^(?:0|[fF]|false|FALSE|False)$/;
+
 /**
  * Completes a log configuration with the daemon's defaults, and checks driver and option names.
  * @throws invalidParameter for what dockerd refuses, notImplemented for what it has and Gantry has not
@@ -41,7 +45,7 @@ export function prepareLogConfig(given: LogConfig, daemon: EngineDefaults): LogC
     throw invalidParameter(`unknown log opt '${name}' for ${Type} log driver`);
   }
   if (mode === 'non-blocking') throw notImplemented('log option mode=non-blocking is not built yet');
-  if (/^(1|t|T|true|TRUE|True)$/.test(Config.compress ?? '')) {
+  if (TRUE.test(Config.compress ?? '')) {
     throw notImplemented('log option compress is not built yet');
   }
   return { Type, Config };
@@ -50,7 +54,7 @@ export function prepareLogConfig(given: LogConfig, daemon: EngineDefaults): LogC
 /**
  * Where a container's output goes. Without options a json-file log is rotated at 10 MB and three files are kept
  * (dockerd: never rotated); with max-size alone one file is kept, as in dockerd.
- * @throws system when max-size or max-file has no usable value
+ * @throws system when max-size, max-file or compress has no usable value
  */
 export function logTarget(config: LogConfig, path: string, subject?: LogSubject): LogTarget {
   if (config.Type === 'none') return { driver: 'none' };
@@ -71,6 +75,12 @@ export function logTarget(config: LogConfig, path: string, subject?: LogSubject)
     if (!/^[+-]?\d+$/.test(files)) throw failed(`strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`);
     if (Number(files) < 1) throw failed('max-file cannot be less than 1');
     maxFiles = Number(files);
+  }
+  const { compress } = options;
+  if (compress !== undefined && !TRUE.test(compress) && !FALSE.test(compress)) {
+    throw failed(
+      `${local ? 'error reading compress log option: ' : ''}strconv.ParseBool: parsing ${JSON.stringify(compress)}: invalid syntax`,
+    );
   }
   const attributes = subject && !local ? logAttributes(options, subject, failed) : undefined;
   return { driver: 'json-file', path, maxSizeBytes, maxFiles, ...(attributes === undefined ? {} : { attributes }) };
