@@ -7,7 +7,7 @@ import { glob } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
-import { leftovers } from './test/leftovers.ts';
+import { leftovers, removeEmptyParentCgroups } from './test/leftovers.ts';
 import { meetNeeds } from './test/needs.ts';
 
 /** A file that hangs is ended; the longest kills a daemon two hundred times in CI. */
@@ -64,6 +64,7 @@ async function main(patterns: readonly string[]): Promise<number> {
     await runFiles(await filesOf('packages/*/src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'), 2);
     await runFiles(await filesOf('test/**/*.test.ts'), 2);
   }
+  removeEmptyParentCgroups(before);
   const left = [...leftovers()].filter(line => !before.has(line));
   for (const line of left) console.log(`left behind by the tests: ${line}`);
   for (const [file, durationMs] of [...durations].toSorted(([, a], [, b]) => b - a).slice(0, SLOWEST)) {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 const top = resolve(import.meta.dirname, '../..');
@@ -37,6 +37,19 @@ function cgroups(): string[] {
   };
   walk('/sys/fs/cgroup', 3);
   return found;
+}
+
+/** The parent of containers that name none stays when the last one is gone, as dockerd's does. One with something in it is no parent to remove. */
+export function removeEmptyParentCgroups(before: ReadonlySet<string>): void {
+  for (const line of cgroups()) {
+    const path = line.slice('cgroup '.length);
+    if (before.has(line) || !path.endsWith('/gantry')) continue;
+    try {
+      rmdirSync(path);
+    } catch {
+      // It has something in it: it is named as left behind.
+    }
+  }
 }
 
 function tables(): string[] {

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { cgroupsOf } from '../harness/cgroups.ts';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
 import { execute } from '../harness/execute.ts';
 import { open, request, until } from '../harness/raw.ts';
@@ -19,9 +20,6 @@ type Listed = { readonly Id: string; readonly Names: string[]; readonly State: s
 
 /** What the client was told of a container: sure of an answer, or unsure since the connection broke. */
 type Known = { exists: 'yes' | 'no' | 'unsure'; running: 'yes' | 'no' | 'unsure' };
-
-/** Where a container's cgroup is, in the hierarchies that every machine has. */
-const cgroupsOf = (id: string): string[] => ['pids/', 'memory/', ''].map(root => `/sys/fs/cgroup/${root}docker/${id}`);
 
 /** A small generator with a seed, so that a failing run can be repeated. */
 function randomOf(seed: number): () => number {
@@ -44,7 +42,7 @@ describe('kill -9 of the daemon', { skip: rootOnly }, () => {
     context.diagnostic(`GANTRY_SEED=${seed}`);
     const random = randomOf(seed);
     const known = new Map<string, Known>();
-    await daemon.docker(
+    const witness = await daemon.docker(
       'run',
       '-d',
       '--name',
@@ -54,6 +52,7 @@ describe('kill -9 of the daemon', { skip: rootOnly }, () => {
       '-c',
       'i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done',
     );
+    assert.ok(cgroupsOf(witness.stdout.trim()).some(existsSync), 'cgroups are looked for where they are');
 
     const created: string[] = [];
     const rules = await firewall();

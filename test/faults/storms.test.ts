@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { cgroupsOf } from '../harness/cgroups.ts';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
 import { descriptors, open, parentOf, request, until } from '../harness/raw.ts';
 import { rootOnly } from '../harness/skip.ts';
@@ -39,9 +40,7 @@ describe('storms', { skip: rootOnly }, () => {
     const links = readdirSync('/sys/class/net').filter(link =>
       existsSync(`/sys/class/net/${daemon.bridge}/brif/${link}`),
     );
-    const cgroups = ids.filter(
-      id => existsSync(`/sys/fs/cgroup/pids/docker/${id}`) || existsSync(`/sys/fs/cgroup/memory/docker/${id}`),
-    );
+    const cgroups = ids.filter(id => cgroupsOf(id).some(existsSync));
     const open = descriptors(daemon.pid());
     return [
       ...runs,
