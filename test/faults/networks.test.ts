@@ -1,6 +1,8 @@
 /** What others do to our links, what breaks off half-way, and what many do at once. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
@@ -116,6 +118,54 @@ describe('networks under hostile hands', { skip: rootOnly }, () => {
         one => one.IPv4Address,
       );
       assert.equal(new Set(addresses).size, addresses.length);
+    }
+  });
+
+  /** The networks of a container by its document, each of them with an endpoint, and its links: as many. */
+  const consistent = async (container: string): Promise<string[]> => {
+    const [{ NetworkSettings }] = JSON.parse(await ok('inspect', container));
+    const networks = Object.entries(NetworkSettings.Networks as Record<string, { EndpointID: string }>);
+    for (const [name, { EndpointID }] of networks) assert.match(EndpointID, /^[0-9a-f]{64}$/, name);
+    const links = (await ok('exec', container, 'ip', '-o', 'link')).split('\n').length - 1;
+    assert.equal(links, networks.length, container);
+    return networks.map(([name]) => name);
+  };
+
+  test('a connection that was written down and not made when the daemon was killed is taken back', async () => {
+    await ok('network', 'create', 'one');
+    const id = await start('ca');
+    await daemon.end('SIGKILL');
+    {
+      using database = new DatabaseSync(join(daemon.dataRoot, 'state.db'));
+      const row = database.prepare('SELECT document FROM containers WHERE id = ?').get(id);
+      const document = JSON.parse(String(row?.document));
+      document.networks.one = {};
+      database.prepare('UPDATE containers SET document = ? WHERE id = ?').run(JSON.stringify(document), id);
+    }
+    await daemon.start();
+    assert.deepEqual(await consistent('ca'), ['bridge']);
+    await ok('network', 'connect', 'one', 'ca');
+    assert.deepEqual(await consistent('ca'), ['bridge', 'one']);
+  });
+
+  test('a daemon that is killed while containers are connected and disconnected leaves them on what they say', async () => {
+    const networks = ['n0', 'n1', 'n2'];
+    await Promise.all(networks.map(name => ok('network', 'create', name)));
+    await start('ca');
+    for (let round = 0; round < rounds; round++) {
+      const on = await consistent('ca');
+      const asked = networks.map(name =>
+        post(`/networks/${name}/${on.includes(name) ? 'disconnect' : 'connect'}`, { Container: 'ca' }),
+      );
+      await delay(round);
+      await daemon.end('SIGKILL');
+      const answers = await Promise.all(asked);
+      await daemon.start();
+      const now = await consistent('ca');
+      for (const [index, { status }] of answers.entries()) {
+        const name = networks[index] ?? '';
+        if (status === 200) assert.notEqual(now.includes(name), on.includes(name), `${name} in round ${round}`);
+      }
     }
   });
 

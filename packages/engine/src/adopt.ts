@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cgroup } from '@gantry/linux';
+import { forgetHalfConnected } from './containers/connect.ts';
 import type { Container } from './containers/container.ts';
 import { autoRemove, type RunEnd, recordExit, watchRun } from './containers/exit.ts';
 import { resumePublish } from './containers/publish.ts';
@@ -87,6 +88,7 @@ async function adopt(context: EngineContext, container: Container): Promise<void
     // The kernel knows better than what was written before the engine ended.
     facts.paused = await cgroup.isFrozen(context.options.cgroup, run.cgroupPath);
     watchRun(context, container, shim, facts.run);
+    await forgetHalfConnected(context, container);
     for (const endpoint of run.endpoints) void context.options.networks.started(endpoint, shim.pid);
     if (container.run) await resumePublish(context, container, container.run);
     return;

@@ -209,6 +209,8 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     return nextRepair;
   };
   const timer = setInterval(repair, REPAIR_MS).unref();
+  /** Behind the answer to whom a container was started or connected for. */
+  let repairSoon: NodeJS.Immediate | undefined;
 
   return {
     firstLinkIndex: containerLinkIndex,
@@ -236,7 +238,8 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       try {
         const attachment = await driverOf(network).attach(network, request);
         endpoints.get(network.id)?.set(attachment.endpoint.id, attachment.endpoint);
-        void repair();
+        // Published ports need the table; what else others may have broken is looked for behind the start, in started().
+        if (request.ports.length > 0) void repair();
         return attachment;
       } finally {
         here.delete(request.containerId);
@@ -245,6 +248,10 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     async started(endpoint, pid) {
       const network = networks.get(endpoint.networkId);
       if (!network) return;
+      repairSoon ??= setImmediate(() => {
+        repairSoon = undefined;
+        void repair();
+      });
       try {
         await driverOf(network).started(network, endpoint, pid);
       } catch (error) {
@@ -292,6 +299,7 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
     },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
+      clearImmediate(repairSoon);
       for (const driver of drivers.values()) await driver.close();
     },
   };

@@ -70,12 +70,14 @@ static int keep_answer(void *context, uint32_t index, const uint8_t *data, size_
   return 0;
 }
 
-// Whether a helper is after this plan what it was before: some steps change the process itself.
-static bool leaves_no_trace(const struct section *section) {
+// What a plan leaves of the helper that ran it: some steps change the process itself, and a network can be left again.
+enum trace { TRACE_NONE, TRACE_NETWORK, TRACE_LASTING };
+static enum trace trace_of(const struct section *section) {
   struct cursor in = section->steps;
+  enum trace trace = TRACE_NONE;
   for (uint32_t i = 0; i < section->count; i++) {
     struct step step;
-    if (take_step(&in, &step)) return false;
+    if (take_step(&in, &step)) return TRACE_LASTING;
     switch (step.op) {
     case OP_OPEN:
     case OP_CLOSE:
@@ -96,11 +98,22 @@ static bool leaves_no_trace(const struct section *section) {
     case OP_MOVE_MOUNT:
     case OP_UMOUNT:
     case OP_NETLINK: break;
-    default: return false;
+    case OP_WRITE_FILE:
+      // Elsewhere a file may mean who writes it, as /proc/self/oom_score_adj.
+      if (!step.path || strncmp(step.path, "/proc/sys/", 10) != 0) return TRACE_LASTING;
+      break;
+    case OP_SETNS:
+      if (step.n[1] != CLONE_NEWNET) return TRACE_LASTING;
+      trace = TRACE_NETWORK;
+      break;
+    default: return TRACE_LASTING;
     }
   }
-  return true;
+  return trace;
 }
+
+// The network namespace of the host, for a helper that was in a container's.
+static int home = -1;
 
 // Runs one host plan and answers the daemon. Returns whether this process may run another.
 static bool run_plan(uint32_t request_id, int *fds, uint32_t count) {
@@ -108,7 +121,7 @@ static bool run_plan(uint32_t request_id, int *fds, uint32_t count) {
   struct failure failure = {.where = WHERE_PREPARE, .index = UINT32_MAX};
   struct request request = {0};
   struct executor executor;
-  bool again = false;
+  enum trace trace = TRACE_LASTING;
   answer.size = 0;
   executor_init(&executor);
   int error = count > 0 ? map_request(fds[0], &request) : -EBADMSG;
@@ -117,7 +130,7 @@ static bool run_plan(uint32_t request_id, int *fds, uint32_t count) {
     executor.answer = keep_answer;
     executor.context = &answer;
     for (uint32_t i = 0; i < request.slot_count; i++) executor.slots[i] = take_fd(&fds[1 + i]);
-    again = leaves_no_trace(&request.prepare);
+    trace = trace_of(&request.prepare);
     error = run_section(&executor, &request.prepare, &failure.index);
   }
   failure.error = (uint32_t)-error;
@@ -126,9 +139,10 @@ static bool run_plan(uint32_t request_id, int *fds, uint32_t count) {
     answer.size = 0;
   }
   answer_run(request_id, &failure, answer.data, answer.size);
-  if (!again) return false;
+  if (trace == TRACE_LASTING) return false;
   // After the answer: to close a netlink socket or the last reference to a mount may take the kernel a while.
   executor_close(&executor);
+  if (trace == TRACE_NETWORK && (home < 0 || setns(home, CLONE_NEWNET) < 0)) return false;
   unmap_request(&request);
   for (uint32_t i = 0; i < count; i++) close_fd(&fds[i]);
   if (answer.capacity > INLINE_ANSWER) {
@@ -143,6 +157,7 @@ static void helper_main(int socket, uint32_t request_id, int *fds, uint32_t coun
   struct message head;
   uint8_t body[MAX_BODY];
   prctl(PR_SET_NAME, "gantry-helper", 0, 0, 0);
+  home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   while (run_plan(request_id, fds, count)) {
     if (send(socket, "", 1, MSG_NOSIGNAL) != 1 || receive_message(socket, 0, &head, body, fds) <= 0) break;
     request_id = head.request;

@@ -43,14 +43,13 @@ export function connectNetwork(
       checkEndpointSettings(network, settings, '');
       document.networks = { ...document.networks, [network.name]: settings };
       try {
-        if (container.run) await plugIn(context, container, container.run, network, settings);
-        await Promise.all([
-          container.run && context.storage.saveFacts(container),
-          context.storage.updateDocument(container),
-        ]);
+        await join(context, container, network, settings);
       } catch (error) {
         const { [network.name]: _, ...others } = document.networks;
         document.networks = others;
+        await context.storage
+          .updateDocument(container)
+          .catch(failed => context.log(`undo the connection of ${document.id}`, failed));
         throw error;
       } finally {
         container.summary = undefined;
@@ -58,6 +57,47 @@ export function connectNetwork(
       context.networkEvent('connect', { id: network.id, name: network.name, type: network.driver }, container.id);
     }),
   );
+}
+
+/**
+ * Writes the document and makes the link at the same time. An engine that is killed between the two leaves a network without an
+ * endpoint, which {@link forgetHalfConnected} takes back, or a link that nobody knows, which the next start deletes.
+ */
+async function join(
+  context: EngineContext,
+  container: Container,
+  network: NetworkRecord,
+  settings: Partial<EndpointSettings>,
+): Promise<void> {
+  const { run } = container;
+  const before = run && gatewayEndpoints(context, container, run.facts.endpoints);
+  const plugged = async (): Promise<void> => {
+    if (!run) return;
+    await plugIn(context, container, run, network, settings);
+    await context.storage.saveFacts(container);
+  };
+  const [written, made] = await Promise.allSettled([context.storage.updateDocument(container), plugged()]);
+  if (made.status === 'rejected') throw made.reason;
+  if (written.status === 'fulfilled') return;
+  if (run && before) {
+    await unplug(context, container, run, network, before).catch(error =>
+      context.log(`undo the connection of ${container.id}`, error),
+    );
+  }
+  throw written.reason;
+}
+
+/** Takes networks back which a running container never got onto, or was leaving, when an engine before this one ended. */
+export async function forgetHalfConnected(context: EngineContext, container: Container): Promise<void> {
+  const { document, facts } = container;
+  const endpoints = facts.run?.endpoints ?? [];
+  const has = (name: string): boolean =>
+    endpoints.some(({ networkName, networkId }) => networkName === name || networkId === name);
+  const half = Object.keys(document.networks).filter(name => !has(name));
+  if (half.length === 0) return;
+  document.networks = Object.fromEntries(Object.entries(document.networks).filter(([name]) => has(name)));
+  for (const name of half) delete facts.networkIds[name];
+  await context.storage.updateDocument(container);
 }
 
 /** Takes a container off a network. @throws forbidden when it is not on it */

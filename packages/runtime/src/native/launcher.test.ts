@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,8 +7,12 @@ import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GantryError } from '@gantry/errors';
 import { keepAcrossExec, socketPair } from '@gantry/linux';
+import type { Step } from '../plan/steps.ts';
 import { Bench, Client, ENV, needsRoot, shell } from './container.fixture.ts';
 import { readExitFile } from './exit-file.ts';
+
+const CLONE_NEWNET = 0x40000000;
+const O_CLOEXEC = 0o2000000;
 
 test('the exit status of the first process is reported and durable before it is announced', needsRoot, async () => {
   await using bench = new Bench();
@@ -249,6 +254,32 @@ test('a helper runs one plan after the other, but for plans that change the proc
   assert.equal(statSync(path).mode & 0o777, 0o755, 'the mask of one plan is not that of the next');
 });
 
+test('a helper that worked in the network of a container comes back to that of the host', needsRoot, async () => {
+  await using bench = new Bench();
+  const launcher = await bench.launcher();
+  const other = spawn('unshare', ['--net', 'sleep', '1000'], { stdio: 'ignore' });
+  try {
+    const host = readlinkSync('/proc/self/ns/net');
+    while (namespaceOf(other.pid ?? 0) === host) await nextTurn();
+    const enter: Step[] = [
+      { op: 'open', slot: 0, path: `/proc/${other.pid}/ns/net`, flags: O_CLOEXEC },
+      { op: 'setns', slot: 0, flags: CLONE_NEWNET },
+    ];
+    const path = '/proc/sys/net/ipv4/conf/lo/log_martians';
+    const before = readFileSync(path, 'utf8');
+    await launcher.run([...enter, { op: 'writeFile', path, data: before.startsWith('0') ? '1' : '0' }]);
+    const [first] = childrenNamed(launcher.pid, 'gantry-helper');
+    await launcher.run([{ op: 'writeFile', path, data: before }]);
+    assert.deepEqual(childrenNamed(launcher.pid, 'gantry-helper'), [first], 'it is there for the next plan');
+    assert.equal(namespaceOf(first ?? 0), host);
+    assert.equal(readFileSync(path, 'utf8'), before);
+    const inside = spawnSync('nsenter', ['-t', String(other.pid), '-n', 'cat', path], { encoding: 'utf8' });
+    assert.notEqual(inside.stdout, before, 'the first plan wrote inside, the second outside');
+  } finally {
+    other.kill('SIGKILL');
+  }
+});
+
 test('a container starts when the shim that was forked in advance was killed', needsRoot, async () => {
   await using bench = new Bench();
   const launcher = await bench.launcher();
@@ -270,6 +301,10 @@ function openFiles(pid: number): string[] {
       return [];
     }
   });
+}
+
+function namespaceOf(pid: number): string {
+  return readlinkSync(`/proc/${pid}/ns/net`);
 }
 
 function childrenNamed(pid: number, name: string): number[] {
