@@ -1,12 +1,8 @@
 import { constants } from 'node:os';
+import { type ByteString, displayName, first, PATH_MAX, second } from './byte-string.ts';
 import { attempt, check, libc, SystemCallError } from './ffi.ts';
 
-/**
- * Files by descriptor and name, for code that must not follow links out of a tree and whose names need not be UTF-8.
- * A name is a byte string: a JavaScript string whose characters are the bytes 0 to 255 (encoding latin1).
- * `byteString` makes one of ordinary text.
- */
-export type ByteString = string;
+// Files by descriptor and name, for code that must not follow links out of a tree and whose names need not be UTF-8.
 
 export const AT_FDCWD = -100;
 export const O_RDONLY = 0;
@@ -57,40 +53,8 @@ const fchmodatFn = libc('int fchmodat(int dir, const void *name, uint32_t mode, 
 const utimensatFn = libc('int utimensat(int dir, const void *name, const void *times, int flags)');
 const futimensFn = libc('int futimens(int fd, const void *times)');
 const statxFn = libc('int statx(int dir, const void *name, int flags, uint32_t mask, void *out)');
-const lsetxattrFn = libc(
-  'int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
-);
-const lgetxattrFn = libc('long lgetxattr(const void *path, const void *name, void *value, size_t size)');
-const llistxattrFn = libc('long llistxattr(const void *path, void *names, size_t size)');
-const fsetxattrFn = libc('int fsetxattr(int fd, const void *name, const void *value, size_t size, int flags)');
 const syncfsFn = libc('int syncfs(int fd)');
 const syncRangeFn = libc('int sync_file_range(int fd, int64_t offset, int64_t length, uint32_t flags)');
-
-const PATH_MAX = 4096;
-const nameA = Buffer.alloc(PATH_MAX + 1);
-const nameB = Buffer.alloc(PATH_MAX + 1);
-
-/** Ordinary text as a byte string (its UTF-8 bytes). */
-export function byteString(text: string): ByteString {
-  return Buffer.from(text, 'utf8').toString('latin1');
-}
-
-/** A byte string as text for people; bytes that are no UTF-8 become U+FFFD. */
-export function displayName(name: ByteString): string {
-  return Buffer.from(name, 'latin1').toString('utf8');
-}
-
-// The two scratch buffers are overwritten by every call; the kernel has copied the name when a call returns.
-function pass(name: ByteString, scratch: Buffer, call: string): Buffer {
-  if (name.length >= PATH_MAX)
-    throw new SystemCallError(call, constants.errno.ENAMETOOLONG, displayName(name.slice(0, 64)));
-  if (name.includes('\0')) throw new SystemCallError(call, constants.errno.EINVAL, displayName(name));
-  scratch[scratch.write(name, 0, 'latin1')] = 0;
-  return scratch;
-}
-
-const first = (name: ByteString, call: string): Buffer => pass(name, nameA, call);
-const second = (name: ByteString, call: string): Buffer => pass(name, nameB, call);
 
 function must(result: unknown, call: string, name?: ByteString): number {
   return check(result, call, name === undefined ? undefined : displayName(name));
@@ -309,45 +273,6 @@ export function pathAt(dir: number, name: ByteString): ByteString {
   return `/proc/self/fd/${dir}/${name === '' ? '.' : name}`;
 }
 
-/** Sets an extended attribute of an open file. Returns 0, or the negated errno. */
-export function trySetAttribute(fd: number, attribute: ByteString, value: Uint8Array): number {
-  return attempt(fsetxattrFn(fd, second(attribute, 'fsetxattr'), value, value.byteLength, 0));
-}
-
-/** Sets an extended attribute of the file `name` in `dir`, not of what a link points to. Returns 0, or the negated errno. */
-export function trySetAttributeAt(dir: number, name: ByteString, attribute: ByteString, value: Uint8Array): number {
-  const path = first(pathAt(dir, name), 'lsetxattr');
-  return attempt(lsetxattrFn(path, second(attribute, 'lsetxattr'), value, value.byteLength, 0));
-}
-
-/** The kernel's longest list of names. */
-const attributeNames = Buffer.allocUnsafeSlow(65536);
-
-/** The extended attributes of the file `name` in `dir`, sorted by name. @throws SystemCallError */
-export function attributesAt(dir: number, name: ByteString): (readonly [ByteString, Buffer])[] {
-  const names = attributeNames;
-  const path = first(pathAt(dir, name), 'llistxattr');
-  const length = attempt(llistxattrFn(path, names, names.length));
-  if (length === -constants.errno.EOPNOTSUPP || length === 0) return [];
-  if (length < 0) throw new SystemCallError('llistxattr', -length, displayName(name));
-  const found: (readonly [ByteString, Buffer])[] = [];
-  for (const attribute of names.toString('latin1', 0, length).split('\0').filter(Boolean).sort()) {
-    const value = attributeAt(dir, name, attribute);
-    if (value) found.push([attribute, value]);
-  }
-  return found;
-}
-
-/** One extended attribute, undefined when the file has none of that name. @throws SystemCallError */
-export function attributeAt(dir: number, name: ByteString, attribute: ByteString): Buffer | undefined {
-  const value = Buffer.allocUnsafe(65536);
-  const path = first(pathAt(dir, name), 'lgetxattr');
-  const length = attempt(lgetxattrFn(path, second(attribute, 'lgetxattr'), value, value.length));
-  if (length === -constants.errno.ENODATA || length === -constants.errno.EOPNOTSUPP) return undefined;
-  if (length < 0) throw new SystemCallError('lgetxattr', -length, displayName(name));
-  return Buffer.from(value.subarray(0, length));
-}
-
 /** Writes everything of the file system that `fd` lies on to the disk; may take long. @throws SystemCallError */
 export function syncFileSystem(fd: number): void {
   check(syncfsFn(fd), 'syncfs');
@@ -377,6 +302,15 @@ export function directoryNames(fd: number): ByteString[] {
   }
 }
 
-export { copyContents, dataRegions } from './file-copy.ts';
+export { type ByteString, byteString, displayName } from './byte-string.ts';
+export {
+  type Attribute,
+  attributeAt,
+  attributesAt,
+  attributesOf,
+  trySetAttribute,
+  trySetAttributeAt,
+} from './file-attributes.ts';
+export { copyContents, copyDense, dataRegions } from './file-copy.ts';
 export { tryOverlay } from './overlay-probe.ts';
 export { spreadSubdirectories } from './spread-directories.ts';

@@ -6,7 +6,8 @@ import { file, SystemCallError } from '@gantry/linux';
 const { closeDescriptor } = file;
 const { ENOTSUP, EEXIST } = constants.errno;
 
-const BUFFER_BYTES = 256 * 1024;
+/** Up to here it is not worth asking whether the file system can share the blocks. */
+const SMALL_BYTES = 256 * 1024;
 const PERMISSIONS = 0o7777;
 const BLOCK_BYTES = 512;
 /** A file has its name when it is complete, where others may see it meanwhile. */
@@ -26,6 +27,9 @@ export type CopyTask = {
   };
 };
 
+/** What a new file has where no directory gives its group on. */
+const OWN = { uid: process.geteuid?.(), gid: process.getegid?.() };
+
 type Copy = {
   /** The directory that is filled; hard links are made from here. */
   readonly top: number;
@@ -33,8 +37,6 @@ type Copy = {
   /** Where a file with several names was copied to, by its inode. */
   readonly linked: Map<bigint, file.ByteString>;
 };
-
-const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 
 /** Copies the content of a directory and its own attributes. @throws SystemCallError */
 export function copyTree({ source, target, inPlace, top: wanted }: CopyTask): void {
@@ -112,7 +114,7 @@ function copyEntry(source: number, target: number, name: file.ByteString, path: 
     default:
       return; // a socket means nothing without the process that listens on it
   }
-  copyAttributes(source, target, name, name);
+  copyAttributes(file.attributesAt(source, name), target, name);
   file.setTimesAt(target, name, status.access, status.modification);
 }
 
@@ -148,10 +150,11 @@ function copyFile(
     const to = file.openAt(target, made, file.O_WRONLY | file.O_CREAT | file.O_EXCL | file.O_NOFOLLOW, 0o600);
     try {
       copyBytes(from, to, status);
-      file.changeOwnerAt(to, '', status.uid, status.gid);
+      if (status.uid !== OWN.uid || status.gid !== OWN.gid || inPlace)
+        file.changeOwnerAt(to, '', status.uid, status.gid);
       file.changeMode(to, status.mode & PERMISSIONS);
       // After the owner, since a change of owner drops file capabilities.
-      copyAttributes(source, target, name, made);
+      copyAttributes(file.attributesOf(from), target, made);
       file.setTimesAt(to, '', status.access, status.modification);
     } finally {
       closeDescriptor(to);
@@ -164,18 +167,10 @@ function copyFile(
   }
 }
 
-/** A small file without holes takes two calls; what is larger is left to the kernel where it can. */
 function copyBytes(from: number, to: number, { sizeBytes, blocks }: file.FileStatus): void {
-  if (sizeBytes > BUFFER_BYTES || blocks * BLOCK_BYTES < sizeBytes) {
-    file.copyContents(from, to);
-    return;
-  }
-  for (let offset = 0; offset < sizeBytes; ) {
-    const count = file.readAt(from, buffer, offset);
-    if (count === 0) return;
-    file.writeAll(to, buffer.subarray(0, count));
-    offset += count;
-  }
+  const isDense = blocks * BLOCK_BYTES >= sizeBytes;
+  if (isDense && sizeBytes <= SMALL_BYTES) file.copyDense(from, to, sizeBytes);
+  else file.copyContents(from, to);
 }
 
 /** What a copy that was cut short has left. */
@@ -191,16 +186,16 @@ export function copyDirectoryAttributes(source: number, target: number, wanted: 
   if (!status) return;
   file.changeOwnerAt(target, '', wanted.uid ?? status.uid, wanted.gid ?? status.gid);
   file.changeMode(target, wanted.mode ?? status.mode & PERMISSIONS);
-  copyAttributes(source, target, '', '');
+  copyAttributes(file.attributesOf(source), target, '');
   file.setTimesAt(target, '', status.access, status.modification);
 }
 
-function copyAttributes(source: number, target: number, name: file.ByteString, made: file.ByteString): void {
-  for (const [attribute, value] of file.attributesAt(source, name)) {
+function copyAttributes(attributes: readonly file.Attribute[], target: number, made: file.ByteString): void {
+  for (const [attribute, value] of attributes) {
     if (attribute.startsWith('trusted.overlay.')) continue;
     const result = file.trySetAttributeAt(target, made, attribute, value);
     // A file system without this kind of attribute keeps the rest, as in dockerd.
-    if (result < 0 && result !== -ENOTSUP) throw new SystemCallError('setxattr', -result, file.displayName(name));
+    if (result < 0 && result !== -ENOTSUP) throw new SystemCallError('setxattr', -result, file.displayName(made));
   }
 }
 

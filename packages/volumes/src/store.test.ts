@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { mount, SystemCallError, umount } from '@gantry/linux';
+import { file, mount, SystemCallError, umount } from '@gantry/linux';
 import { StateStore } from '@gantry/store';
 import { type HostRun, openVolumeStore, type VolumeStore } from './index.ts';
 
@@ -167,6 +167,38 @@ test('an empty volume is filled from the root with owners, modes, links and attr
         'hello',
         'a volume that is not empty is left alone',
       );
+    });
+  } finally {
+    closeSync(fd);
+  }
+});
+
+test('a large tree is filled with its attributes, holes and what belongs to root', ROOT, async () => {
+  const root = join(scratch, 'large');
+  mkdirSync(join(root, 'data', 'many'), { recursive: true });
+  for (let index = 0; index < 60; index++) {
+    writeFileSync(join(root, 'data', 'many', String(index)), Buffer.alloc(index * 1000, index), { mode: 0o640 });
+  }
+  writeFileSync(join(root, 'data', 'big'), Buffer.alloc(3_000_001, 'big '));
+  execFileSync('sh', ['-c', `cd ${root}/data && truncate -s 5M holes && printf end >> holes && ln many/8 again`]);
+  for (const name of ['many', 'many/7']) {
+    const path = join(root, 'data', name);
+    assert.equal(file.trySetAttributeAt(file.AT_FDCWD, path, 'user.mark', Buffer.from(name)), 0);
+  }
+  const fd = openSync(root, 'r');
+  try {
+    await withStore('large-volume', async volumes => {
+      const { mountpoint } = await volumes.create({ ...plain, name: 'data' });
+      await volumes.copyUp('data', fd, '/data');
+      execFileSync('diff', ['-r', join(root, 'data'), mountpoint]);
+      assert.ok(statSync(join(mountpoint, 'holes')).blocks * 512 < 100_000, 'holes take no space');
+      const { uid, gid, mode } = statSync(join(mountpoint, 'many', '59'));
+      assert.deepEqual([uid, gid, mode & 0o7777], [0, 0, 0o640]);
+      assert.equal(statSync(join(mountpoint, 'again')).ino, statSync(join(mountpoint, 'many', '8')).ino);
+      for (const name of ['many', 'many/7']) {
+        const mark = file.attributeAt(file.AT_FDCWD, join(mountpoint, name), 'user.mark');
+        assert.equal(mark?.toString(), name);
+      }
     });
   } finally {
     closeSync(fd);

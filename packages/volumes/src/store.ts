@@ -40,6 +40,8 @@ export async function openVolumeStore(options: {
   const { root, store } = options;
   store.migrate(MIGRATION);
   await mkdir(root, { recursive: true, mode: 0o701 });
+  // Volumes are filled here, often just after others were removed.
+  file.spreadSubdirectories(root);
   const volumes = new LocalVolumes(root, store, new VolumeUses(options.run));
   await volumes.finishRemovals();
   return volumes;
