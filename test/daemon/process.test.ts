@@ -100,10 +100,10 @@ test('SIGUSR1 writes jobs and stacks to a file that the log names', { skip: root
   await until('the dump', () => daemon.log().includes('jobs and stacks dumped to'));
   const name = readdirSync(join(daemon.root, 'run')).find(entry => entry.startsWith('gantry-dump-'));
   const dump = JSON.parse(readFileSync(join(daemon.root, 'run', name ?? ''), 'utf8')) as {
-    ended: { verb: string }[];
+    ended: { Verb: string }[];
     javascriptStack: unknown;
   };
-  assert.ok(dump.ended.some(job => job.verb === 'container.start'));
+  assert.ok(dump.ended.some(job => job.Verb === 'container.start'));
   assert.ok(dump.javascriptStack);
 });
 

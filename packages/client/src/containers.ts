@@ -8,6 +8,7 @@ import type {
   PortMap,
   Resources,
   RestartPolicy,
+  StartExplanation,
   StatsDocument,
   WaitCondition,
 } from '@gantry/engine';
@@ -120,6 +121,12 @@ export class ContainersClient {
     options: { readonly detachKeys?: string; readonly signal?: AbortSignal } = {},
   ): Promise<boolean> {
     return (await this.#post(ref, 'start', { detachKeys: options.detachKeys }, options.signal)) !== 304;
+  }
+
+  /** Starts it and tells how, step by step (Gantry's own); undefined when it ran already, or the engine is another's. */
+  async explainStart(ref: string): Promise<StartExplanation | undefined> {
+    const text = await this.#transport.text({ method: 'POST', path: `${of(ref)}/start`, query: { explain: true } });
+    return text === '' ? undefined : (JSON.parse(text) as StartExplanation);
   }
 
   async stop(

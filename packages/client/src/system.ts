@@ -1,4 +1,4 @@
-import type { ContainerSummary, EventMessage, ImageSummary, VolumeDocument } from '@gantry/engine';
+import type { ContainerSummary, EventMessage, ImageSummary, JobDocument, VolumeDocument } from '@gantry/engine';
 import { type FilterValues, filtersQuery } from './filters.ts';
 import { lines } from './json-lines.ts';
 import type { Transport } from './transport.ts';
@@ -66,6 +66,11 @@ export class SystemClient {
 
   diskUsage(): Promise<DiskUsage> {
     return this.#transport.json({ path: '/system/df' });
+  }
+
+  /** What the engine does and did lately (Gantry's own), oldest first; filters `verb`, `object`, `outcome`. */
+  jobs(filters?: FilterValues): Promise<JobDocument[]> {
+    return this.#transport.json({ path: '/gantry/jobs', query: { filters: filtersQuery(filters) } });
   }
 
   /** Removes what builds have kept. */

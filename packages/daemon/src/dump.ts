@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { describeJob } from '@gantry/engine';
 import type { JobLog } from '@gantry/jobs';
 
 /** Measures from the first dump on, so that a daemon that nobody asks pays nothing. */
@@ -24,20 +25,6 @@ function takeLoopDelay(): Record<'p50' | 'p99' | 'max', number> | undefined {
 export function dumpState(directory: string, jobs: JobLog | undefined): string {
   const now = new Date();
   const path = join(directory, `gantry-dump-${now.toISOString().replaceAll(':', '')}.json`);
-  const nowMs = performance.now();
-  const describe = (job: NonNullable<typeof jobs> extends { ended: readonly (infer J)[] } ? J : never): object => ({
-    id: job.id,
-    verb: job.verb,
-    object: job.object,
-    outcome: job.outcome,
-    durationMs: (job.endMs ?? nowMs) - job.startMs,
-    spans: job.spans.map(span => ({
-      name: span.name,
-      afterMs: span.startMs - job.startMs,
-      durationMs: (span.endMs ?? nowMs) - span.startMs,
-    })),
-    ...(job.error === undefined ? {} : { error: String(job.error) }),
-  });
   // Else every socket's address would be looked up in DNS, and the daemon would wait for that.
   Object.assign(process.report ?? {}, { excludeNetwork: true });
   const report: unknown = process.report?.getReport();
@@ -48,8 +35,8 @@ export function dumpState(directory: string, jobs: JobLog | undefined): string {
       {
         time: now.toISOString(),
         pid: process.pid,
-        running: [...(jobs?.running ?? [])].map(describe),
-        ended: (jobs?.ended ?? []).map(describe),
+        running: [...(jobs?.running ?? [])].map(describeJob),
+        ended: (jobs?.ended ?? []).map(describeJob),
         loopDelayMs: takeLoopDelay(),
         memory: process.memoryUsage(),
         resources: process.getActiveResourcesInfo(),

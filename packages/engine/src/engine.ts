@@ -17,12 +17,14 @@ import type {
   ImageHistoryItem,
   ImageInspect,
   ImageSummary,
+  JobDocument,
   NetworkCreateRequest,
   NetworkInspect,
   NetworkingConfig,
   ProgressMessage,
   Resources,
   RestartPolicy,
+  StartExplanation,
   StatsDocument,
   VolumeDocument,
 } from './documents/index.ts';
@@ -96,6 +98,8 @@ export interface Containers {
   inspect(ref: Ref, options: { size: boolean }): Promise<ContainerInspect>;
   /** @throws notModified when it runs */
   start(ref: Ref): Promise<void>;
+  /** Starts it and tells how. @throws notModified when it runs */
+  explainStart(ref: Ref): Promise<StartExplanation>;
   /** @throws notModified when it does not run */
   stop(ref: Ref, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
   restart(ref: Ref, options: { timeoutSeconds?: number; signal?: string }): Promise<void>;
@@ -255,6 +259,8 @@ export interface System {
   /** Checks the credentials of POST /auth at their registry. */
   login(authorization: unknown, signal: AbortSignal): Promise<{ IdentityToken: string; Status: string }>;
   diskUsage(types: ReadonlySet<string>): Promise<Record<string, unknown>>;
+  /** What runs, and the newest of what ended; filters `verb`, `object`, `outcome`. */
+  jobs(filters: Filters): Promise<JobDocument[]>;
 }
 
 /** Everything the product does, as nouns with verbs. The API and embedders call this and nothing below it. */

@@ -6,4 +6,5 @@ export type * from './engine.ts';
 export { openEngine } from './open.ts';
 export type { DaemonInfo, EngineOptions } from './options.ts';
 export { prepareAppArmor } from './system/apparmor.ts';
+export { describeJob } from './system/jobs.ts';
 export { findKernelFeatures } from './system/kernel-features.ts';

@@ -14,6 +14,7 @@ import { networksOf } from './networks.ts';
 import type { EngineOptions } from './options.ts';
 import { diskUsage } from './system/disk-usage.ts';
 import { engineInfo } from './system/info.ts';
+import { listJobs } from './system/jobs.ts';
 import { engineVersion } from './system/version.ts';
 import { timeout } from './timeout.ts';
 import { volumesOf } from './volumes.ts';
@@ -50,6 +51,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         Status: 'Login Succeeded',
       }),
       diskUsage: types => diskUsage(context, types),
+      jobs: async filters => listJobs(context, filters),
     },
     jobs: context.jobs,
     [Symbol.asyncDispose]: () => close(context),

@@ -214,22 +214,29 @@ void shim_main(int connection, int *fds, uint32_t count) {
     failure.error = (uint32_t)-error;
     fail(connection, failure);
   }
-  close(fds[0]);
+  struct launch_trace trace = trace_begin(&request);
+  if (!trace.at) close_fd(&fds[0]);
   shim.clone_flags = request.clone_flags;
   executor_init(&executor);
   executor.hold = hold_socket;
   executor.slots[INIT_SLOT] = open("/proc/self/exe", O_PATH | O_CLOEXEC);
   for (uint32_t i = 0; i < request.slot_count; i++) executor.slots[i] = fds[1 + i];
   failure.where = WHERE_PREPARE;
+  executor.began = trace.prepare;
   error = run_section(&executor, &request.prepare, &failure.index);
   if (!error) {
     failure = (struct failure){.where = WHERE_CLONE, .index = UINT32_MAX};
+    if (trace.clone) *trace.clone = step_clock();
+    // The child writes its own: it shares this memory until it has become its program.
+    executor.began = trace.child;
     error = process_clone(init, &ends, &request, &executor);
   }
   if (!error) {
     failure.where = WHERE_PARENT;
     executor.child = init->pid;
+    executor.began = trace.parent;
     error = run_section(&executor, &request.parent, &failure.index);
+    if (trace.parent_end) *trace.parent_end = step_clock();
   }
   if (error) failure.error = (uint32_t)-error;
   else if (await_start(init, request.timeout_ms, &failure) < 0) error = -1;
@@ -238,6 +245,9 @@ void shim_main(int connection, int *fds, uint32_t count) {
     fail(connection, failure);
   }
   shim.started_at_ns = realtime_ns();
+  executor.began = NULL;
+  trace_end(&trace, fds[0], request.map_size);
+  close_fd(&fds[0]);
   if (request.root_slot >= 0 && executor.slots[request.root_slot] >= 0)
     shim.root = take_fd(&executor.slots[request.root_slot]);
   source_close(&init->sync);

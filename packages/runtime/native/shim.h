@@ -126,6 +126,16 @@ int process_sync(struct process *process, struct failure *failure);
 void process_kill(struct process *process);
 bool process_reap(struct process *process);
 
+// trace.c
+struct launch_trace {
+  // All of them, and where those of each section begin; NULL when nobody asked.
+  uint64_t *at, *prepare, *clone, *parent, *parent_end, *child;
+  uint32_t count;
+};
+struct launch_trace trace_begin(const struct request *request);
+// Writes them at `offset` of the plan's file.
+void trace_end(struct launch_trace *trace, int fd, size_t offset);
+
 // stdio.c
 void stdio_start(struct process *process);
 void stdio_resume(struct process *process);

@@ -2,6 +2,7 @@
 
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 void executor_init(struct executor *e) {
   *e = (struct executor){.sync = -1};
@@ -114,6 +115,12 @@ static int run_step(struct executor *e, const struct step *s, uint32_t index) {
   return -EINVAL;
 }
 
+uint64_t step_clock(void) {
+  struct timespec now = {0};
+  sys_call(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 int run_section(struct executor *e, const struct section *section, uint32_t *failed) {
   struct cursor in = section->steps;
   for (uint32_t i = 0; i < section->count; i++) {
@@ -122,6 +129,7 @@ int run_section(struct executor *e, const struct section *section, uint32_t *fai
     int error = take_step(&in, &step);
     if (error) return error;
     e->detail = DETAIL_NONE;
+    if (e->began) e->began[i] = step_clock();
     error = run_step(e, &step, i);
     if (error < 0 && !step_ignores(&step, -error)) return error;
   }

@@ -33,6 +33,8 @@ struct executor {
     int protocol, fd;
   } netlink[NETLINK_KEPT];
   uint32_t sequence;
+  // Where run_section writes when each step begins, in nanoseconds of CLOCK_MONOTONIC; NULL when nobody asked.
+  uint64_t *began;
   // Takes a bound host socket over, the one of the step's port and `offset`; NULL where nobody could hold one.
   int (*hold)(void *context, int fd, const struct step *step, uint32_t offset);
   // Takes one datagram of a netlink answer.
@@ -94,6 +96,9 @@ int slot_fd(const struct executor *e, uint64_t slot);
 int slot_put(struct executor *e, uint64_t slot, int fd);
 // Opens what a step names.
 int open_named(const struct executor *e, int at, const char *path, int flags, unsigned mode);
+
+// CLOCK_MONOTONIC in nanoseconds.
+uint64_t step_clock(void);
 
 #define FD_PATH_SIZE 32
 // Writes "/proc/self/fd/N".

@@ -102,6 +102,8 @@ bool step_ignores(const struct step *step, int error);
 
 enum request_kind { REQUEST_LAUNCH = 1, REQUEST_EXEC, REQUEST_RUN, REQUEST_ATTACH };
 enum stdio_flags { STDIO_TTY = 1, STDIO_OPEN_STDIN = 2, STDIO_STDIN_ONCE = 4 };
+// In the same word: somebody wants to know when each step began.
+#define REQUEST_TRACED 8
 enum attach_flags { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4, ATTACH_MULTIPLEXED = 8 };
 
 struct attach_request {

@@ -4,6 +4,7 @@ export {
   compileExec,
   type ExecOptions,
   parseMountOptions,
+  printClone,
   printPlan,
   printStep,
   resolveSeccomp,

@@ -71,6 +71,22 @@ export type LaunchRequest = {
   /** Attached before the first byte of output. */
   readonly attachments: readonly Attachment[];
   readonly timeoutMs: number;
+  /** Told before `launch` resolves when each step began; undefined when the shim could not write it. */
+  readonly onTrace?: (trace: LaunchTrace | undefined) => void;
+};
+
+/** When a launch came how far, in nanoseconds of CLOCK_MONOTONIC. */
+export type LaunchTrace = {
+  /** The shim has the request. */
+  readonly receivedNs: bigint;
+  /** When each step of this section of the plan began. */
+  readonly prepareNs: readonly bigint[];
+  readonly cloneNs: bigint;
+  readonly parentNs: readonly bigint[];
+  readonly parentEndNs: bigint;
+  readonly childNs: readonly bigint[];
+  /** The shim has seen that the child became its program. */
+  readonly runningNs: bigint;
 };
 
 export type ExecRequest = {

@@ -45,7 +45,7 @@ export const containerRoutes: readonly Route[] = [
     '/containers/{name*}/restart',
     done(call => call.engine.containers.restart(name(call), stopOptions(call))),
   ),
-  post('/containers/{name*}/start', done(start)),
+  post('/containers/{name*}/start', start),
   post(
     '/containers/{name*}/stop',
     done(call => call.engine.containers.stop(name(call), stopOptions(call))),
@@ -148,7 +148,9 @@ async function start(call: Call): Promise<void> {
     );
   }
   if (call.query.get('checkpoint') !== '') throw invalidParameter('checkpoint is only supported in experimental mode');
+  if (call.query.bool('explain')) return sendJson(call, 200, await call.engine.containers.explainStart(name(call)));
   await call.engine.containers.start(name(call));
+  sendEmpty(call, 204);
 }
 
 function stopOptions(call: Call): { timeoutSeconds?: number; signal?: string } {

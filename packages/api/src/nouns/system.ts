@@ -1,6 +1,7 @@
 import { invalidParameter, systemError } from '@gantry/errors';
 import { readJson } from '../http/body.ts';
 import { type Call, get, head, options, post, type Route } from '../http/call.ts';
+import { parseFilters } from '../http/filters.ts';
 import { sendEmpty, sendJson, writeHead } from '../http/reply.ts';
 import { any } from '../json/schema.ts';
 import { diskUsageFor, infoFor } from '../versions/system.ts';
@@ -15,6 +16,9 @@ export const systemRoutes: readonly Route[] = [
   get('/version', async call => sendJson(call, 200, await call.engine.system.version())),
   get('/system/df', diskUsage),
   post('/auth', auth),
+  get('/gantry/jobs', async call =>
+    sendJson(call, 200, await call.engine.system.jobs(parseFilters(call.query.get('filters')))),
+  ),
 ];
 
 async function ping(call: Call): Promise<void> {

@@ -66,6 +66,7 @@ export const entries: readonly Entry[] = [
   ),
   entry('Remove all stopped containers', 'container prune', () => import('./container/prune.ts')),
   entry('Remove unused images', 'image prune', () => import('./image/prune.ts')),
+  entry('Show what the engine does and did, and where the time went', 'system jobs', () => import('./system/jobs.ts')),
   entry('Show disk usage', 'system df', () => import('./system/df.ts')),
   entry('Remove unused data', 'system prune', () => import('./system/prune.ts')),
   entry('Return low-level information on Docker objects', 'inspect', () => import('./inspect.ts')),

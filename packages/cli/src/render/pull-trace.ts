@@ -1,5 +1,5 @@
 import { alignColumns } from './columns.ts';
-import { humanSize } from './units.ts';
+import { humanSize, spanOfTime } from './units.ts';
 
 /** Where a pull's time went, as the engine reports it with `explain`. */
 type PullTrace = {
@@ -47,8 +47,8 @@ export function pullTraceText({ totalMs, registry, parts }: PullTrace, width = 8
   const room = Math.max(Math.min(width, LONGEST_LINE) - LABEL - SIZE - DURATION, 20);
   const lines = [
     '',
-    `Where the ${duration(totalMs)} of this pull went (${registry || 'nothing was asked of a registry'}):`,
-    `${' '.repeat(LABEL)}0${duration(totalMs).padStart(room - 1)}`,
+    `Where the ${spanOfTime(totalMs)} of this pull went (${registry || 'nothing was asked of a registry'}):`,
+    `${' '.repeat(LABEL)}0${spanOfTime(totalMs).padStart(room - 1)}`,
   ];
   for (const { digest, sizeBytes, startMs, endMs, spans } of parts) {
     const label = digest === '' ? 'manifest, commit' : shortId(digest);
@@ -56,7 +56,7 @@ export function pullTraceText({ totalMs, registry, parts }: PullTrace, width = 8
     const ms = digest === '' ? sum(Object.values(spans)) : endMs - startMs;
     const bar = digest === '' ? ends(spans, totalMs, room) : barOf(startMs, endMs, spans, totalMs, room);
     lines.push(
-      `${`${label.padEnd(LABEL - 9)}${size.padStart(8)}`.padEnd(LABEL)}${bar.padEnd(room)}${duration(ms).padStart(DURATION)}`,
+      `${`${label.padEnd(LABEL - 9)}${size.padStart(8)}`.padEnd(LABEL)}${bar.padEnd(room)}${spanOfTime(ms).padStart(DURATION)}`,
     );
   }
   const legend = [
@@ -70,7 +70,7 @@ export function pullTraceText({ totalMs, registry, parts }: PullTrace, width = 8
   const used = STEPS.filter(([name]) => parts.some(({ spans }) => (spans[name] ?? 0) > 0));
   const rows = parts.map(({ digest, spans }) => [
     digest === '' ? 'manifest, commit' : shortId(digest),
-    ...used.map(([name]) => (spans[name] === undefined ? '' : duration(spans[name]))),
+    ...used.map(([name]) => (spans[name] === undefined ? '' : spanOfTime(spans[name]))),
   ]);
   const table = [['LAYER', ...used.map(([, title]) => title.toUpperCase())], ...rows]
     .map(row => row.join('\t'))
@@ -114,9 +114,4 @@ function ends(spans: Readonly<Record<string, number>>, totalMs: number, room: nu
   const commit = cells(spans.commit ?? 0);
   const before = cells(sum(Object.values(spans)) - (spans.commit ?? 0));
   return `${'░'.repeat(before)}${' '.repeat(Math.max(room - before - commit, 0))}${'█'.repeat(commit)}`;
-}
-
-/** `840 ms`, `2.31 s`. */
-function duration(ms: number): string {
-  return ms < 1000 ? `${ms < 10 ? Number(ms.toFixed(1)) : Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }

@@ -88,3 +88,9 @@ export function parseDuration(text: string): number | undefined {
   }
   return Math.trunc(sign === '-' ? -total : total);
 }
+
+/** How long something took: `42 µs` (only with `micro`), `8.4 ms`, `840 ms`, `2.31 s`. */
+export function spanOfTime(ms: number, { micro = false }: { readonly micro?: boolean } = {}): string {
+  if (micro && ms < 1) return `${Math.round(ms * 1000)} µs`;
+  return ms < 1000 ? `${ms < 10 ? Number(ms.toFixed(1)) : Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
+}

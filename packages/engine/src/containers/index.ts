@@ -7,6 +7,7 @@ import { prepareAttach } from './attach.ts';
 import { changesOfContainer } from './changes.ts';
 import { commitContainer } from './commit.ts';
 import { createContainer } from './create.ts';
+import { explainStart } from './explain-start.ts';
 import { inspectContainer } from './inspect.ts';
 import { killByName } from './kill.ts';
 import { removeLink } from './link-changes.ts';
@@ -33,6 +34,7 @@ export function containersOf(context: EngineContext): Containers {
     list: options => listContainers(context, options),
     inspect: async (ref, options) => inspectContainer(context, find(ref), options),
     start: async ref => startContainer(context, find(ref)),
+    explainStart: async ref => explainStart(context, find(ref)),
     stop: async (ref, options) => stopContainer(context, find(ref), options, ref),
     restart: async (ref, options) => restartContainer(context, find(ref), options, ref),
     kill: (ref, signal) => killByName(context, ref, signal),

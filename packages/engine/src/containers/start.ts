@@ -20,6 +20,7 @@ import { keepDefaultProfile } from '../system/apparmor.ts';
 import { endAttachments } from './attachments.ts';
 import type { Container } from './container.ts';
 import { watchRun } from './exit.ts';
+import type { StartRecord } from './explain-start.ts';
 import { unmount } from './host-mounts.ts';
 import { namespaceJoins } from './joins.ts';
 import { tellLinking } from './link-changes.ts';
@@ -37,13 +38,15 @@ const LAUNCH_TIMEOUT_MS = 60_000;
  * Starts a container that does not run.
  * @throws notModified when it runs, conflict when it is paused or being removed, GantryError with the exitCode that
  * `docker run` shows when its program cannot be started
+ * @param record filled with what an explanation of this start needs
  */
-export function startContainer(context: EngineContext, container: Container): Promise<void> {
+export function startContainer(context: EngineContext, container: Container, record?: StartRecord): Promise<void> {
   return context.jobs.run('container.start', container.id, async job => {
+    if (record) record.job = job;
     if (container.state.status === 'paused') throw conflict('cannot start a paused container, try unpause instead');
     if (container.isUp) throw notModified('container is already running');
     throwIfDoomed(container);
-    await startLocked(context, container, job, true);
+    await startLocked(context, container, job, true, record);
   });
 }
 
@@ -59,6 +62,7 @@ export async function startLocked(
   container: Container,
   job: Job,
   byPerson: boolean,
+  record?: StartRecord,
 ): Promise<void> {
   const failure = await container.lock.run(async () => {
     if (container.run || (byPerson && container.isUp)) return undefined;
@@ -72,7 +76,7 @@ export async function startLocked(
     }
     await container.settled;
     try {
-      await launch(context, container, job);
+      await launch(context, container, job, record);
       return undefined;
     } catch (error) {
       recordFailure(context, container, error);
@@ -88,7 +92,12 @@ export async function startLocked(
   throw failure.error;
 }
 
-async function launch(context: EngineContext, container: Container, job: Job): Promise<void> {
+async function launch(
+  context: EngineContext,
+  container: Container,
+  job: Job,
+  record: StartRecord | undefined,
+): Promise<void> {
   const { options } = context;
   const { id } = container;
   await using undo = new CleanupStack((what, error) => context.log(`start ${id}: ${what}`, error));
@@ -169,6 +178,11 @@ async function launch(context: EngineContext, container: Container, job: Job): P
         log: built.log,
         attachments,
         timeoutMs: LAUNCH_TIMEOUT_MS,
+        ...(record && {
+          onTrace: trace => {
+            Object.assign(record, { plan: built.plan, trace });
+          },
+        }),
       }),
     )
     .catch((error: unknown) => {

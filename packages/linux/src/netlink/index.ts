@@ -1,5 +1,6 @@
 export { addAddress, deleteAddress, getAddresses, type InterfaceAddress, parseAddress } from './address.ts';
 export { deleteConnection, getUdpConnections, parseUdpConnection, type TrackedConnection } from './conntrack.ts';
+export { describeMessages } from './describe.ts';
 export {
   closeBridgePort,
   createBridge,

@@ -27,6 +27,23 @@ test('what is cut short is left out', () => {
   }
 });
 
+test('messages can be read by people', () => {
+  const { bytes } = netlink.encode([
+    netlink.createVeth('ab', { up: true }, { name: 'eth0', namespace: { pidMark: 'pid' } }),
+    netlink.addAddress({ linkIndex: 2, address: '10.0.0.2', prefixLength: 16 }),
+    netlink.addRoute({ family: 4, gateway: '10.0.0.1' }),
+    netlink.deleteLink({ name: 'ab' }),
+  ]);
+  assert.equal(
+    netlink.describeMessages(netlink.NetlinkProtocol.route, bytes),
+    'new link ab (veth, up), new address 10.0.0.2/16 on link #2, new route default by 10.0.0.1, delete link',
+  );
+  assert.equal(
+    netlink.describeMessages(netlink.NetlinkProtocol.netfilter, bytes.subarray(0, 20)),
+    '0 messages of protocol 12',
+  );
+});
+
 inOwnNetwork(import.meta.filename, () => {
   test('links, addresses, routes and neighbours are made, listed and removed', () => {
     using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.route);

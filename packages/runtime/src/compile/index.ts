@@ -1,7 +1,7 @@
 export { type ContainerOptions, compileContainer } from './container.ts';
 export { compileExec, type ExecOptions } from './exec.ts';
 export { parseMountOptions } from './mount-options.ts';
-export { printPlan, printStep } from './print.ts';
+export { printClone, printPlan, printStep } from './print.ts';
 export {
   type DockerProfile,
   parseDockerProfile,

@@ -1,4 +1,4 @@
-import { flags } from '@gantry/linux';
+import { flags, netlink } from '@gantry/linux';
 import type { LaunchPlan } from '../launch.ts';
 import type { Step } from '../plan/steps.ts';
 
@@ -11,17 +11,21 @@ export function printPlan(plan: Partial<LaunchPlan>): string {
     for (const step of steps) lines.push(`  ${printStep(step)}`);
   };
   section('shim, before', plan.prepare);
-  if (plan.cloneFlags !== undefined) {
-    lines.push(`clone ${names(plan.cloneFlags, CLONE).join(' ') || 'no namespaces'}`);
-  }
-  if (plan.cgroupPath !== undefined) lines.push(`  into cgroup ${plan.cgroupPath}`);
+  if (plan.cloneFlags !== undefined) lines.push(printClone({ ...plan, cloneFlags: plan.cloneFlags }));
   section('shim, beside', plan.parent);
   section('child', plan.child);
   return `${lines.join('\n')}\n`;
 }
 
+/** The clone of a plan's process: its new namespaces, and the cgroup that it is born into. */
+export function printClone({ cloneFlags, cgroupPath }: Pick<LaunchPlan, 'cloneFlags' | 'cgroupPath'>): string {
+  const namespaces = names(cloneFlags, CLONE).join(' ') || 'no namespaces';
+  return cgroupPath === undefined ? `clone ${namespaces}` : `clone ${namespaces} into ${cgroupPath}`;
+}
+
 /** One step as a line: its name, where, and what is not the default. */
 export function printStep(step: Step): string {
+  if (step.op === 'netlink') return `netlink: ${netlink.describeMessages(step.protocol, step.message)}`;
   const { op, ...fields } = step;
   const words: string[] = [op];
   const { at, path, ...rest } = fields as { at?: number; path?: string; [key: string]: unknown };

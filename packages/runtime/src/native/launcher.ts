@@ -9,6 +9,7 @@ import type { Slot, Step } from '../plan/steps.ts';
 import { takeClient } from './client-socket.ts';
 import { Connection } from './connection.ts';
 import { decodeFailure, hostPlanError, launchError } from './failure.ts';
+import { TraceFile } from './launch-trace.ts';
 import { memoryRequest } from './memory-request.ts';
 import { MessageType } from './message.ts';
 import { ShimConnection } from './shim-connection.ts';
@@ -138,12 +139,14 @@ class LauncherProcess implements Launcher {
       const plan = memoryRequest({
         ...request,
         kind: 'launch',
+        traced: request.onTrace !== undefined,
         slotCount: request.slots.length,
         attachments: request.attachments.map(({ options }, index) => ({
           options,
           head: clients[index]?.head ?? Buffer.alloc(0),
         })),
       });
+      using trace = request.onTrace === undefined ? undefined : new TraceFile(plan);
       const [ours, theirs] = socketPair();
       const { greeting, close } = ShimConnection.greet(request.id, request.runDir, new Socket({ fd: ours }));
       const timer = setTimeout(close, request.timeoutMs + GRACE_MS);
@@ -158,7 +161,10 @@ class LauncherProcess implements Launcher {
           },
         });
         const answer = await greeting;
-        if (answer.kind === 'running') return answer.shim;
+        if (answer.kind === 'running') {
+          request.onTrace?.(trace?.read(request.plan));
+          return answer.shim;
+        }
         if (answer.kind === 'failed') throw launchError('launch', decodeFailure(answer.body, request.plan));
         throw unavailable(`container ${request.id.slice(0, 12)} was not started: its shim ended, or the launcher did`, {
           hint: 'try again; the launcher is restarted by itself',

@@ -24,6 +24,8 @@ export type NativeRequest = {
   readonly rootSlot?: Slot;
   readonly timeoutMs?: number;
   readonly attachments?: readonly EncodedAttachment[];
+  /** The shim writes behind the request when each step began. */
+  readonly traced?: boolean;
 };
 
 /**
@@ -42,7 +44,7 @@ export function encodeRequest(request: NativeRequest): Buffer {
   out.u64(plan.cloneFlags ?? 0);
   out.string(plan.cgroupPath);
   out.u32(request.timeoutMs ?? 0);
-  out.u32((stdio?.tty ? 1 : 0) | (stdio?.openStdin ? 2 : 0) | (stdio?.stdinOnce ? 4 : 0));
+  out.u32((stdio?.tty ? 1 : 0) | (stdio?.openStdin ? 2 : 0) | (stdio?.stdinOnce ? 4 : 0) | (request.traced ? 8 : 0));
   out.string(file?.path);
   out.u64(file?.maxSizeBytes ?? 0);
   out.u32(file?.maxFiles ?? 0);

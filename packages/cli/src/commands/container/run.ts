@@ -1,9 +1,10 @@
-import { ApiError, type Hijacked, type WaitResult } from '@gantry/client';
+import { ApiError, type Hijacked, type StartExplanation, type WaitResult } from '@gantry/client';
 import { atLeast, type Command, type Context } from '../../command.ts';
 import { ExitError } from '../../errors.ts';
 import { text, toggle } from '../../flags/flag.ts';
 import { containerConfig } from '../../run/config.ts';
 import { createContainer } from '../../run/create.ts';
+import { explainFlag, showStart, startContainer } from '../../run/explain.ts';
 import { containerFlags } from '../../run/flags.ts';
 import { checkTty, detachSequence, followSize, proxySignals, runSession, terminalSize } from '../../session.ts';
 
@@ -16,6 +17,7 @@ export const command: Command = {
     ...containerFlags,
     { name: 'detach', short: 'd', kind: toggle, help: 'Run container in background and print container ID' },
     { name: 'detach-keys', kind: text, help: 'Override the key sequence for detaching a container' },
+    explainFlag,
     { name: 'sig-proxy', kind: toggle, help: 'Proxy received signals to the process', fallback: 'true' },
   ],
   async run(context, values) {
@@ -27,6 +29,7 @@ export const command: Command = {
       AttachStderr: stderr = false,
       Tty: tty = false,
     } = body;
+    const explain = values.on('explain');
     const detachKeys = values.text('detach-keys') || undefined;
     if (!detached) checkTty(context, { stdin, tty });
     if (detachKeys !== undefined) detachSequence(detachKeys);
@@ -39,7 +42,7 @@ export const command: Command = {
     const attached = stdin || stdout || stderr;
     if (!attached) {
       context.stdout.write(`${id}\n`);
-      await start(context, () => engine.containers.start(id));
+      await showStart(context, await start(context, () => startContainer(engine, id, { explain })));
       return 0;
     }
     const condition = values.on('rm') ? 'removed' : 'next-exit';
@@ -50,8 +53,9 @@ export const command: Command = {
     // The session listens before the container starts, so that no output waits.
     const session = runSession(context, stream, { stdin, stdout, stderr, tty, detachKeys });
     session.catch(() => {});
+    let explanation: StartExplanation | undefined;
     try {
-      await start(context, () => engine.containers.start(id));
+      explanation = await start(context, () => startContainer(engine, id, { explain }));
     } catch (error) {
       stream[Symbol.dispose]();
       // With --rm the engine removes what could not start: an error that is shown after that leaves nothing behind.
@@ -60,6 +64,7 @@ export const command: Command = {
     }
     using _size = tty ? followSize(context, (rows, columns) => engine.containers.resize(id, rows, columns)) : undefined;
     const end = await session;
+    await showStart(context, explanation);
     if (end === 'detached') return leave(stream);
     return exitStatus(await ended);
   },
@@ -77,9 +82,9 @@ function exitStatus(result: WaitResult): number {
 }
 
 /** A failed start tells by its status why: 127 no such program, 126 not one that may run, 125 anything else. */
-async function start(context: Context, work: () => Promise<unknown>): Promise<void> {
+async function start<T>(context: Context, work: () => Promise<T>): Promise<T> {
   try {
-    await work();
+    return await work();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const { describe } = await import('../../describe-error.ts');

@@ -1,9 +1,10 @@
-import type { EngineClient } from '@gantry/client';
+import type { EngineClient, StartExplanation } from '@gantry/client';
 import { atLeast, type Command, type Context } from '../../command.ts';
 import { describe } from '../../describe-error.ts';
 import { ExitError } from '../../errors.ts';
 import { text, toggle } from '../../flags/flag.ts';
 import type { Values } from '../../flags/parse.ts';
+import { explainFlag, showStart, startContainer } from '../../run/explain.ts';
 import { checkTty, detachSequence, followSize, proxySignals, runSession } from '../../session.ts';
 
 export const command: Command = {
@@ -12,6 +13,7 @@ export const command: Command = {
   flags: [
     { name: 'attach', short: 'a', kind: toggle, help: 'Attach STDOUT/STDERR and forward signals' },
     { name: 'detach-keys', kind: text, help: 'Override the key sequence for detaching a container' },
+    explainFlag,
     { name: 'interactive', short: 'i', kind: toggle, help: "Attach container's STDIN" },
   ],
   async run(context, values) {
@@ -19,16 +21,24 @@ export const command: Command = {
     if (attached && values.args.length > 1)
       throw new ExitError(1, 'you cannot start and attach multiple containers at once');
     const engine = await context.engine();
-    return attached ? startAttached(context, engine, values) : startAll(context, engine, values.args);
+    return attached
+      ? startAttached(context, engine, values)
+      : startAll(context, engine, values.args, values.on('explain'));
   },
 };
 
-async function startAll(context: Context, engine: EngineClient, names: readonly string[]): Promise<number> {
+async function startAll(
+  context: Context,
+  engine: EngineClient,
+  names: readonly string[],
+  explain: boolean,
+): Promise<number> {
   const failed: string[] = [];
   for (const name of names) {
     try {
-      await engine.containers.start(name);
+      const explanation = await startContainer(engine, name, { explain });
       context.stdout.write(`${name}\n`);
+      await showStart(context, explanation);
     } catch (error) {
       context.stderr.write(`${describe(error, context.globals)}\n`);
       failed.push(name);
@@ -53,14 +63,17 @@ async function startAttached(context: Context, engine: EngineClient, values: Val
   ]);
   const session = runSession(context, stream, { stdin, stdout: true, stderr: true, tty, detachKeys });
   session.catch(() => {});
+  let explanation: StartExplanation | undefined;
   try {
-    await engine.containers.start(Id, { detachKeys });
+    explanation = await startContainer(engine, Id, { explain: values.on('explain'), detachKeys });
   } catch (error) {
     stream[Symbol.dispose]();
     throw error;
   }
   using _size = tty ? followSize(context, (rows, columns) => engine.containers.resize(Id, rows, columns)) : undefined;
-  if ((await session) === 'detached') {
+  const end = await session;
+  await showStart(context, explanation);
+  if (end === 'detached') {
     stream[Symbol.dispose]();
     return 0;
   }
