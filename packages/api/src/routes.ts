@@ -4,6 +4,7 @@ import { containerRoutes } from './nouns/containers.ts';
 import { eventRoutes } from './nouns/events.ts';
 import { execRoutes } from './nouns/exec.ts';
 import { imageRoutes } from './nouns/images.ts';
+import { manifestRoutes } from './nouns/manifests.ts';
 import { networkRoutes } from './nouns/networks.ts';
 import { pluginRoutes } from './nouns/plugins.ts';
 import { swarmRoutes } from './nouns/swarm.ts';
@@ -22,5 +23,6 @@ export const routes: readonly Route[] = [
   ...swarmRoutes,
   ...pluginRoutes,
   ...distributionRoutes,
+  ...manifestRoutes,
   ...networkRoutes,
 ];

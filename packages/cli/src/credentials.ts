@@ -93,10 +93,12 @@ function helperOf(config: DockerConfig, server: string): string | undefined {
   return config.credHelpers?.[server] ?? config.credsStore;
 }
 
-function configPath(globals: Values): string {
-  const directory = globals.text('config') || process.env.DOCKER_CONFIG || join(process.env.HOME ?? '/root', '.docker');
-  return join(directory, 'config.json');
+/** Where Docker's command line keeps what belongs to a user. */
+export function configDirectory(globals: Values): string {
+  return globals.text('config') || process.env.DOCKER_CONFIG || join(process.env.HOME ?? '/root', '.docker');
 }
+
+const configPath = (globals: Values): string => join(configDirectory(globals), 'config.json');
 
 /** @throws ExitError for a file that is no JSON, when it is to be written again */
 function readConfig(globals: Values, { toWrite = false }: { readonly toWrite?: boolean } = {}): DockerConfig {

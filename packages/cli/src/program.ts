@@ -82,6 +82,10 @@ function checkArity(spelling: string, { arity }: Command, count: number): void {
   const plural = (amount: number) => (amount === 1 ? 'argument' : 'arguments');
   if (arity.most === 0) throw new ArgumentsError(`${name} accepts no arguments`);
   if (arity.least === arity.most) throw new ArgumentsError(`${name} requires ${arity.least} ${plural(arity.least)}`);
+  if (arity.least > 0 && Number.isFinite(arity.most)) {
+    const range = `at least ${arity.least} and at most ${arity.most}`;
+    throw new ArgumentsError(`${name} requires ${range} ${plural(arity.most)}`);
+  }
   if (count < arity.least) throw new ArgumentsError(`${name} requires at least ${arity.least} ${plural(arity.least)}`);
   throw new ArgumentsError(`${name} requires at most ${arity.most} ${plural(arity.most)}`);
 }
@@ -100,7 +104,7 @@ async function explain(error: unknown, spelling: string, command: Command, globa
     if (error instanceof UsageError) {
       return failure(`${error.message}\n\n${usage}\n\nRun 'gantry ${spelling} --help' for more information`, 125);
     }
-    const pointer = error.message.includes('at least') ? 'See' : 'Run';
+    const pointer = /at least \d+ argument/.test(error.message) ? 'See' : 'Run';
     return failure(
       `gantry: ${error.message}\n\n${usage}\n\n${pointer} 'gantry ${spelling} --help' for more information`,
       1,

@@ -51,6 +51,11 @@ export function familiar(reference: Reference): string {
   return `${reference.familiarName}${tag}${reference.digest === undefined ? '' : `@${reference.digest}`}`;
 }
 
+/** `docker.io/library/busybox:latest`. */
+export function fullReference({ fullName, tag, digest }: Reference): string {
+  return `${fullName}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
+}
+
 /** With `latest` where neither tag nor digest is given. */
 export function withDefaultTag(reference: Reference): Reference {
   return reference.tag === undefined && reference.digest === undefined ? { ...reference, tag: 'latest' } : reference;

@@ -2,6 +2,7 @@ import { ContainersClient } from './containers.ts';
 import { ExecsClient } from './execs.ts';
 import { type Host, parseHost } from './host.ts';
 import { ImagesClient } from './images.ts';
+import { ManifestsClient } from './manifests.ts';
 import { NetworksClient } from './networks.ts';
 import { type Ping, SystemClient } from './system.ts';
 import { Transport } from './transport.ts';
@@ -24,6 +25,7 @@ export class EngineClient implements Disposable {
   readonly containers: ContainersClient;
   readonly execs: ExecsClient;
   readonly images: ImagesClient;
+  readonly manifests: ManifestsClient;
   readonly networks: NetworksClient;
   readonly system: SystemClient;
   readonly volumes: VolumesClient;
@@ -37,6 +39,7 @@ export class EngineClient implements Disposable {
     this.containers = new ContainersClient(this.#transport);
     this.execs = new ExecsClient(this.#transport);
     this.images = new ImagesClient(this.#transport);
+    this.manifests = new ManifestsClient(this.#transport);
     this.networks = new NetworksClient(this.#transport);
     this.system = new SystemClient(this.#transport);
     this.volumes = new VolumesClient(this.#transport);

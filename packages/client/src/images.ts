@@ -9,11 +9,10 @@ import type {
 import { type FilterValues, filtersQuery } from './filters.ts';
 import type { Body } from './http.ts';
 import { documents } from './json-lines.ts';
+import { referencePath } from './reference-path.ts';
 import type { Transport } from './transport.ts';
 
-/** Images carry slashes and colons that stay as they are in a path. */
-const of = (ref: string) =>
-  `/images/${ref.split('/').map(encodeURIComponent).join('/').replaceAll('%3A', ':').replaceAll('%40', '@')}`;
+const of = (ref: string) => `/images/${referencePath(ref)}`;
 
 /** A row of GET /images/search. */
 export type ImageSearchResult = {

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { DistributionInspect, PathStatus, SearchResult } from '@gantry/images';
+import type { DistributionInspect, ManifestQuestion, ManifestUpload, PathStatus, SearchResult } from '@gantry/images';
 import type { JobLog } from '@gantry/jobs';
 import type { PacketPath } from '@gantry/network';
 import type { AttachOptions, ClientConnection } from '@gantry/runtime';
@@ -22,6 +22,7 @@ import type {
   NetworkInspect,
   NetworkingConfig,
   ProgressMessage,
+  RegistryManifestDocument,
   Resources,
   RestartPolicy,
   StartExplanation,
@@ -213,6 +214,14 @@ export interface Images {
   save(refs: readonly Ref[], options: { platforms: readonly string[] }, signal: AbortSignal): Promise<Readable>;
 }
 
+/** Ours: single manifests and indexes at registries, from which clients make lists of several platforms. */
+export interface Manifests {
+  /** @throws notFound `no such manifest: REFERENCE` */
+  fetch(ref: string, question: ManifestQuestion, signal: AbortSignal): Promise<RegistryManifestDocument>;
+  /** Answers with the digest. */
+  put(ref: string, upload: ManifestUpload, signal: AbortSignal): Promise<{ Digest: string }>;
+}
+
 export interface Networks {
   list(filters: Filters): Promise<NetworkInspect[]>;
   inspect(ref: Ref): Promise<NetworkInspect>;
@@ -268,6 +277,7 @@ export interface Engine extends AsyncDisposable {
   readonly containers: Containers;
   readonly execs: Execs;
   readonly images: Images;
+  readonly manifests: Manifests;
   readonly networks: Networks;
   readonly volumes: Volumes;
   readonly events: Events;

@@ -10,6 +10,7 @@ import type { Engine } from './engine.ts';
 import { execsOf } from './exec/index.ts';
 import { unwatchHealth } from './health/watch.ts';
 import { imagesOf } from './images.ts';
+import { manifestsOf } from './manifests.ts';
 import { networksOf } from './networks.ts';
 import type { EngineOptions } from './options.ts';
 import { diskUsage } from './system/disk-usage.ts';
@@ -40,6 +41,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     containers: containersOf(context),
     execs: execsOf(context),
     images: imagesOf(context),
+    manifests: manifestsOf(context),
     networks: networksOf(context),
     volumes: volumesOf(context),
     events: context.events,

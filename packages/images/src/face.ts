@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Descriptor, Platform } from '@gantry/oci';
+import type { Descriptor, Digest, Platform } from '@gantry/oci';
 import type { Explanation } from './explain/explain-task.ts';
 import type { CommitOptions } from './files/commit.ts';
 import type { ContainerFiles } from './files/container-files.ts';
@@ -118,6 +118,37 @@ export type DistributionInspect = {
   readonly Platforms: readonly { readonly architecture: string; readonly os: string; readonly variant?: string }[];
 };
 
+/** How a registry is asked for a manifest. */
+export type ManifestQuestion = {
+  /** Certificates are not verified, and plain HTTP will do. */
+  readonly isInsecure: boolean;
+  readonly authorization: unknown;
+};
+
+/** A manifest or an index, as a registry has it. */
+export type RegistryManifest = {
+  readonly descriptor: { readonly mediaType: string; readonly digest: Digest; readonly size: number };
+  /** What its configuration says; undefined for an index. */
+  readonly platform:
+    | {
+        readonly architecture: string;
+        readonly os: string;
+        readonly 'os.version'?: string;
+        readonly 'os.features'?: readonly string[];
+        readonly variant?: string;
+      }
+    | undefined;
+  readonly bytes: Buffer;
+};
+
+/** A manifest or an index for a registry. */
+export type ManifestUpload = ManifestQuestion & {
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+  /** The repository of the same registry that has the blobs, where it is not the target's own: they are mounted. */
+  readonly from: string | undefined;
+};
+
 /** A row of GET /images/search. */
 export type SearchResult = {
   readonly star_count: number;
@@ -133,6 +164,10 @@ export interface Registries {
   login(authorization: unknown, signal: AbortSignal): Promise<string>;
   inspect(reference: string, authorization: unknown, signal: AbortSignal): Promise<DistributionInspect>;
   search(term: string, limit: number, authorization: unknown, signal: AbortSignal): Promise<SearchResult[]>;
+  /** One manifest or index, without what it names. */
+  manifest(reference: string, question: ManifestQuestion, signal: AbortSignal): Promise<RegistryManifest>;
+  /** Stores a manifest or an index under the tag or the digest of `reference`; answers with its digest. */
+  putManifest(reference: string, upload: ManifestUpload, signal: AbortSignal): Promise<Digest>;
   /** All tags of a repository. */
   tags(repository: string, authorization: unknown, signal: AbortSignal): Promise<string[]>;
   /** Registries that have mirrors by a hosts.toml. */

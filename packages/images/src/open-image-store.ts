@@ -72,6 +72,10 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
         (await import('./registry/login.ts')).login(registries, authorization, signal),
       inspect: async (reference, authorization, signal) =>
         (await import('./registry/distribution.ts')).inspectDistribution(registries, reference, authorization, signal),
+      manifest: async (reference, question, signal) =>
+        (await import('./registry/manifests.ts')).fetchManifest(registries, reference, question, signal),
+      putManifest: async (reference, upload, signal) =>
+        (await import('./registry/manifests.ts')).putManifest(registries, reference, upload, signal),
       tags: async (repository, authorization, signal) =>
         (await import('./pull/pull.ts')).listTags(registries, repository, authorization, signal),
       configured: async () => (await import('./pull/endpoints.ts')).configuredRegistries(registries),

@@ -67,7 +67,12 @@ export async function skipBody(call: Call): Promise<void> {
 }
 
 async function readBody(call: Call): Promise<string> {
-  if (!hasBody(call)) return '';
+  return (await readBytes(call)).toString();
+}
+
+/** A body that is kept in memory, as the bytes that came. @throws invalidParameter when it is too large for that */
+export async function readBytes(call: Call): Promise<Buffer> {
+  if (!hasBody(call)) return Buffer.alloc(0);
   const timer = setTimeout(() => call.request.socket.destroy(), bodyTimeoutMs);
   try {
     return call.upgraded ? await readUpgradedBody(call, call.upgraded) : await readPlainBody(call);
@@ -76,7 +81,7 @@ async function readBody(call: Call): Promise<string> {
   }
 }
 
-async function readPlainBody(call: Call): Promise<string> {
+async function readPlainBody(call: Call): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of call.request) {
@@ -84,14 +89,14 @@ async function readPlainBody(call: Call): Promise<string> {
     if (length > maxJsonBytes) throw tooLarge();
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
 /**
  * Node stops reading HTTP at the head of an upgrade, so a body in front of the raw stream (exec start has one) is read here.
  * What follows it stays in `upgraded.head`.
  */
-async function readUpgradedBody(call: Call, upgraded: { socket: Readable; head: Buffer }): Promise<string> {
+async function readUpgradedBody(call: Call, upgraded: { socket: Readable; head: Buffer }): Promise<Buffer> {
   const { headers } = call.request;
   const more = async (): Promise<void> => {
     upgraded.head = Buffer.concat([upgraded.head, await nextChunk(upgraded.socket)]);
@@ -106,7 +111,7 @@ async function readUpgradedBody(call: Call, upgraded: { socket: Readable; head: 
   if (headers['transfer-encoding'] === undefined) {
     const length = Number(headers['content-length']);
     if (length > maxJsonBytes) throw tooLarge();
-    return (await take(length)).toString();
+    return await take(length);
   }
   const line = async (): Promise<string> => {
     for (;;) {
@@ -128,7 +133,7 @@ async function readUpgradedBody(call: Call, upgraded: { socket: Readable; head: 
   while ((await line()) !== '') {
     // Trailers carry nothing that is used.
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
 /** The next bytes of a stream that is left paused. */

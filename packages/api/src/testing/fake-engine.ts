@@ -2,9 +2,15 @@ import type { Engine } from '@gantry/engine';
 import { notFound } from '@gantry/errors';
 
 type Nouns = {
-  readonly [Noun in 'containers' | 'execs' | 'images' | 'networks' | 'volumes' | 'events' | 'system']?: Partial<
-    Engine[Noun]
-  >;
+  readonly [Noun in
+    | 'containers'
+    | 'execs'
+    | 'images'
+    | 'manifests'
+    | 'networks'
+    | 'volumes'
+    | 'events'
+    | 'system']?: Partial<Engine[Noun]>;
 };
 
 /** An engine for tests of routing and forms: it does what `verbs` says, and finds nothing otherwise. */

@@ -123,6 +123,19 @@ export const entries: readonly Entry[] = [
     () => import('./container/inspect.ts'),
   ),
   entry('Display detailed information on one or more images', 'image inspect', () => import('./image/inspect.ts')),
+  entry(
+    'Add additional information to a local image manifest',
+    'manifest annotate',
+    () => import('./manifest/annotate.ts'),
+  ),
+  entry(
+    'Create a local manifest list for annotating and pushing to a registry',
+    'manifest create',
+    () => import('./manifest/create.ts'),
+  ),
+  entry('Display an image manifest, or manifest list', 'manifest inspect', () => import('./manifest/inspect.ts')),
+  entry('Push a manifest list to a repository', 'manifest push', () => import('./manifest/push.ts')),
+  entry('Delete one or more manifest lists from local storage', 'manifest rm', () => import('./manifest/rm.ts')),
   entry('Connect a container to a network', 'network connect', () => import('./network/connect.ts')),
   entry('Create a network', 'network create', () => import('./network/create.ts')),
   entry('Disconnect a container from a network', 'network disconnect', () => import('./network/disconnect.ts')),
@@ -157,6 +170,7 @@ export const entries: readonly Entry[] = [
 export const nouns: ReadonlyMap<string, string> = new Map([
   ['container', 'Manage containers'],
   ['image', 'Manage images'],
+  ['manifest', 'Manage image manifests and manifest lists'],
   ['network', 'Manage networks'],
   ['system', 'Manage Gantry'],
   ['volume', 'Manage volumes'],

@@ -24,6 +24,14 @@ export type ImageInspect = {
   Manifests?: ImageManifestSummary[];
 };
 
+/** A manifest or an index, as a registry has it. */
+export type RegistryManifestDocument = {
+  /** Its platform is what the image's configuration says; an index has none. */
+  Descriptor: Pick<DescriptorDocument, 'mediaType' | 'digest' | 'size' | 'platform'>;
+  /** The document itself, in base64. */
+  Raw: string;
+};
+
 export type DescriptorDocument = {
   mediaType: string;
   digest: string;
@@ -33,7 +41,13 @@ export type DescriptorDocument = {
   platform?: PlatformDocument;
 };
 
-export type PlatformDocument = { architecture: string; os: string; 'os.version'?: string; variant?: string };
+export type PlatformDocument = {
+  architecture: string;
+  os: string;
+  'os.version'?: string;
+  'os.features'?: readonly string[];
+  variant?: string;
+};
 
 /** One entry of an image's index. */
 export type ImageManifestSummary = {

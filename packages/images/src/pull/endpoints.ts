@@ -171,7 +171,8 @@ export function isInsecure(host: string, insecure: readonly string[]): boolean {
   );
 }
 
-function isListed(host: string, insecure: readonly string[]): boolean {
+/** Tells whether a registry host (with port) is listed by name, name and port, or network. */
+export function isListed(host: string, insecure: readonly string[]): boolean {
   const name = nameOf(host);
   return insecure
     .map(entry => entry.replace(/^https?:\/\//, '').replace(/\/$/, ''))
