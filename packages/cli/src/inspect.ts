@@ -1,11 +1,10 @@
 import { ApiError, type EngineClient } from '@gantry/client';
+import { compileTemplate, Nil, type Template, TemplateError } from '@gantry/template';
 import type { Context } from './command.ts';
 import { describe } from './describe-error.ts';
 import { ExitError } from './errors.ts';
 import type { Values } from './flags/parse.ts';
 import { indentJson } from './render/json.ts';
-import { compileTemplate, type Template, TemplateError } from './template/execute.ts';
-import { Nil } from './template/values.ts';
 
 export const objectTypes = ['container', 'image', 'network', 'volume'] as const;
 export type ObjectType = (typeof objectTypes)[number];

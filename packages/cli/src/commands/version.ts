@@ -1,9 +1,9 @@
 import { NEWEST_API_VERSION, type VersionDocument } from '@gantry/client';
+import { toJson } from '@gantry/template';
 import { atMost, type Command } from '../command.ts';
 import { describe } from '../describe-error.ts';
 import { formatFlag } from '../flags/format.ts';
 import { compile } from '../render/list.ts';
-import { toJson } from '../template/values.ts';
 import { VERSION } from '../version.ts';
 
 export const command: Command = {

@@ -1,6 +1,5 @@
+import { compileTemplate, type Template, TemplateError, toJson } from '@gantry/template';
 import { ExitError } from '../errors.ts';
-import { compileTemplate, type Template, TemplateError } from '../template/execute.ts';
-import { toJson } from '../template/values.ts';
 import { alignColumns } from './columns.ts';
 
 export type Row = Readonly<Record<string, unknown>>;

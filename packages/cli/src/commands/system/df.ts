@@ -1,10 +1,10 @@
 import type { ContainerSummary, DiskUsage, ImageSummary, VolumeDocument } from '@gantry/client';
+import { toJson } from '@gantry/template';
 import { atMost, type Command } from '../../command.ts';
 import { toggle } from '../../flags/flag.ts';
 import { listFormatFlag } from '../../flags/format.ts';
 import { type Row, renderList, sortedRow } from '../../render/list.ts';
 import { humanSize } from '../../render/units.ts';
-import { toJson } from '../../template/values.ts';
 import { containerHeaders, containerRow } from '../container/ls.ts';
 import { imageHeaders, imageRows } from '../image/ls.ts';
 

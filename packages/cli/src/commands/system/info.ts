@@ -1,9 +1,9 @@
+import { toJson } from '@gantry/template';
 import { atMost, type Command } from '../../command.ts';
 import { describe } from '../../describe-error.ts';
 import { formatFlag } from '../../flags/format.ts';
 import { clientText, serverText } from '../../render/info.ts';
 import { compile } from '../../render/list.ts';
-import { toJson } from '../../template/values.ts';
 import { VERSION } from '../../version.ts';
 
 export const command: Command = {

@@ -13,6 +13,18 @@ export class Nil {
   }
 }
 
+/** A Go struct: its fields in their order, and its methods as functions. Printed as a whole, it shows the fields' values alone. */
+export class Struct {
+  constructor(members: Readonly<Record<string, unknown>>) {
+    Object.assign(this, members);
+  }
+
+  toString(): string {
+    const fields = Object.values(this).filter(member => typeof member !== 'function');
+    return `{${fields.map(field => show(field, true)).join(' ')}}`;
+  }
+}
+
 export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Nil);
 }
@@ -30,6 +42,7 @@ export function show(value: unknown, nested = false): string {
   if (value === null || value === undefined) return nested ? '<nil>' : '<no value>';
   if (value instanceof Nil) return value.text;
   if (Array.isArray(value)) return `[${value.map(item => show(item, true)).join(' ')}]`;
+  if (value instanceof Struct) return value.toString();
   if (isMap(value)) {
     const pairs = Object.keys(value)
       .sort()

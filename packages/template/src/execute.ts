@@ -9,14 +9,19 @@ export type TemplateOptions = {
   readonly typeName?: string;
 };
 
+export type CompileOptions = {
+  /** The template's name in messages; empty unless given. */
+  readonly name?: string;
+};
+
 /** A parsed template; running it gives the text. */
 export type Template = (data: unknown, options?: TemplateOptions) => string;
 
 /** Parses `source` once. @throws TemplateError with Go's wording, here and when run */
-export function compileTemplate(source: string): Template {
-  const nodes = parseTemplate(source);
+export function compileTemplate(source: string, { name = '' }: CompileOptions = {}): Template {
+  const nodes = parseTemplate(source, name);
   return (data, options = {}) => {
-    const run = new Execution(source, options);
+    const run = new Execution(source, name, options);
     run.nodes(nodes, data, new Map([['$', { value: data }]]));
     return run.out;
   };
@@ -36,10 +41,12 @@ class Loop extends Error {
 class Execution {
   out = '';
   readonly #source: string;
+  readonly #name: string;
   readonly #options: TemplateOptions;
 
-  constructor(source: string, options: TemplateOptions) {
+  constructor(source: string, name: string, options: TemplateOptions) {
     this.#source = source;
+    this.#name = name;
     this.#options = options;
   }
 
@@ -118,12 +125,12 @@ class Execution {
       if (first.name === 'and' || first.name === 'or') return this.#early(first.name, rest, dot, scope, piped);
       const call = functions.get(first.name);
       if (!call) throw this.#parseError(`function ${JSON.stringify(first.name)} not defined`);
-      return this.#call(first, call, [...rest.map(operand => this.#operand(operand, dot, scope)), ...piped]);
+      return this.#call(operands, call, [...rest.map(operand => this.#argument(operand, dot, scope)), ...piped]);
     }
     const value = this.#operand(first, dot, scope);
     if (typeof value === 'function') {
       const call = value as (...args: unknown[]) => unknown;
-      return this.#call(first, call, [...rest.map(operand => this.#operand(operand, dot, scope)), ...piped]);
+      return this.#call(operands, call, [...rest.map(operand => this.#argument(operand, dot, scope)), ...piped]);
     }
     if (rest.length + piped.length > 0) throw this.#error(first, `can't give argument to non-function ${first.source}`);
     return value;
@@ -138,18 +145,27 @@ class Execution {
   ): unknown {
     let value: unknown;
     for (const operand of operands) {
-      value = this.#operand(operand, dot, scope);
+      value = this.#argument(operand, dot, scope);
       if (truth(value) === (name === 'or')) return value;
     }
     return piped.length > 0 ? piped[0] : value;
   }
 
-  #call(operand: Operand, call: (...args: unknown[]) => unknown, args: readonly unknown[]): unknown {
+  #call(command: readonly Operand[], call: (...args: unknown[]) => unknown, args: readonly unknown[]): unknown {
     try {
       return call(...args);
     } catch (error) {
-      throw this.#error(operand, error instanceof Error ? error.message : String(error));
+      const [first] = command;
+      if (!first) throw error;
+      const whole = { ...first, source: command.map(({ source }) => source).join(' ') };
+      throw this.#error(whole, error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** An operand's value; a method without arguments is called for it. */
+  #argument(operand: Operand, dot: unknown, scope: Scope): unknown {
+    const value = this.#operand(operand, dot, scope);
+    return typeof value === 'function' ? this.#call([operand], value as () => unknown, []) : value;
   }
 
   #operand(operand: Operand, dot: unknown, scope: Scope): unknown {
@@ -198,11 +214,12 @@ class Execution {
     const before = this.#source.slice(0, operand.at);
     const line = before.split('\n').length;
     const column = before.length - (before.lastIndexOf('\n') + 1);
-    return new TemplateError(`template: :${line}:${column}: executing "" at <${operand.source}>: ${message}`);
+    const place = `${this.#name}:${line}:${column}: executing ${JSON.stringify(this.#name)}`;
+    return new TemplateError(`template: ${place} at <${operand.source}>: ${message}`);
   }
 
   #parseError(message: string): TemplateError {
-    return new TemplateError(`template: :1: ${message}`);
+    return new TemplateError(`template: ${this.#name}:1: ${message}`);
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compileTemplate } from './execute.ts';
+import { Struct } from './values.ts';
 
 const data = {
   Names: 'web-1',
@@ -11,6 +12,8 @@ const data = {
   Labels: { b: '2', a: '1' },
   Label: (name: unknown) => `label ${name}`,
   Empty: '',
+  Method: () => 'called',
+  Struct: new Struct({ A: 1, List: [2, 3], B: () => 'B called' }),
 };
 
 const render = (source: string) => compileTemplate(source)(data, { typeName: '*formatter.ContainerContext' });
@@ -36,6 +39,11 @@ test("templates give what Go's would", () => {
     ['{{$x := .ID}}{{$x}}{{$.Names}}', 'abcdefweb-1'],
     ['{{range .Cmd}}{{if eq . "-c"}}{{break}}{{end}}{{.}}{{end}}', 'sh'],
     ['{{gt 2 1}} {{le 2 1}} {{ne "a" "b"}} {{eq 1 2 1}}', 'true false true true'],
+    [
+      '{{upper .Method}} {{eq .Method "called"}} {{or .Method 1}} {{with .Method}}{{.}}{{end}}',
+      'CALLED true called called',
+    ],
+    ['{{.Struct}} {{.Struct.A}} {{.Struct.B}}', '{1 [2 3]} 1 B called'],
     ['{{"quoted \\"\\t"}}{{`raw`}}', 'quoted "\traw'],
   ];
   for (const [source, text] of cases) assert.equal(render(source), text, source);
@@ -54,8 +62,15 @@ test("errors have Go's words and place", () => {
     ['{{if}}', 'template: :1: missing value for if'],
     ['{{end}}', 'template: :1: unexpected {{end}}'],
     ['{{if .ID}}', 'template: :1: unexpected EOF'],
+    ['{{index .Cmd 9}}', 'template: :1:2: executing "" at <index .Cmd 9>: error calling index: index out of range: 9'],
     ['x\n{{.ID | }}', 'template: :2: missing value for command'],
   ];
   for (const [source, message] of cases)
     assert.throws(() => render(source), { name: 'TemplateError', message }, source);
+});
+
+test('a template has a name in its errors when it is given one', () => {
+  const message = 'template: tag:1:2: executing "tag" at <.Foo>: map has no entry for key "Foo"';
+  assert.throws(() => compileTemplate('{{.Foo}}', { name: 'tag' })({}), { message });
+  assert.throws(() => compileTemplate('{{', { name: 'tag' }), { message: 'template: tag:1: unclosed action' });
 });

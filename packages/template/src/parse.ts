@@ -55,13 +55,14 @@ type Token = {
 const TOKEN =
   /(?<space>\s+)|(?<string>"(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\]|\\.)+')|(?<number>[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+))|(?<field>\.[\p{L}_][\p{L}\p{N}_]*)|(?<variable>\$[\p{L}\p{N}_]*)|(?<word>[\p{L}_][\p{L}\p{N}_]*)|(?<sign>:=|[=|().,])/uy;
 
-/** Parses a template. @throws TemplateError with Go's wording */
-export function parseTemplate(source: string): readonly Node[] {
-  return new Parser(source).parse();
+/** Parses a template, called `name` in messages. @throws TemplateError with Go's wording */
+export function parseTemplate(source: string, name: string): readonly Node[] {
+  return new Parser(source, name).parse();
 }
 
 class Parser {
   readonly #source: string;
+  readonly #name: string;
   /** The variables declared so far, in this block and around it. */
   #variables = new Set(['$']);
   #at = 0;
@@ -70,8 +71,9 @@ class Parser {
   /** The word that ended the last list: `end`, `else`, or nothing at the end of the text. */
   #closer: { readonly word: '' | 'end' | 'else' } = { word: '' };
 
-  constructor(source: string) {
+  constructor(source: string, name: string) {
     this.#source = source;
+    this.#name = name;
   }
 
   parse(): readonly Node[] {
@@ -82,7 +84,7 @@ class Parser {
 
   #error(message: string): TemplateError {
     const line = this.#source.slice(0, this.#at).split('\n').length;
-    return new TemplateError(`template: :${line}: ${message}`);
+    return new TemplateError(`template: ${this.#name}:${line}: ${message}`);
   }
 
   #list(): Node[] {
