@@ -68,6 +68,8 @@ static void hello(struct daemon_connection *d) {
     ended++;
   }
   put_u32(body, count_at, ended);
+  at = put_u64(body, at, log_rotations());
+  at = put_u64(body, at, log_lost());
   tell(d, MESSAGE_HELLO, 0, body, at);
 }
 
@@ -193,6 +195,12 @@ void daemon_announce(const struct process *p) {
   at = put_id(body, at, p == shim.init ? "" : p->id);
   at = put_u64(body, at, p->exited_at_ns);
   for (struct daemon_connection *d = shim.daemons; d; d = d->next) tell(d, MESSAGE_EXITED, 0, body, at);
+}
+
+void daemon_log_news(void) {
+  uint8_t body[16];
+  uint32_t at = put_u64(body, put_u64(body, 0, log_rotations()), log_lost());
+  for (struct daemon_connection *d = shim.daemons; d; d = d->next) tell(d, MESSAGE_LOG_NEWS, 0, body, at);
 }
 
 void shim_detached(struct process *p) {

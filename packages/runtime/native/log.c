@@ -1,122 +1,112 @@
-// Docker's json-file: one JSON object a line, cut at 16 KiB as dockerd's copier does, written in batches, rotated by size.
-#include "shim.h"
+// Docker's json-file: one JSON object a line, cut at 16 KiB as dockerd's copier does, handed on in batches.
+#include "log.h"
+#include "loop.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#define LINE_SIZE 16384
-// A line of 16 KiB whose every byte becomes \u00xx, and what stands around it.
-#define ATTRIBUTES_SIZE 8192
-#define LINE_ENCODED (LINE_SIZE * 6 + 256 + ATTRIBUTES_SIZE)
 #define BATCH_SIZE (256 * 1024)
 #define PAGE 4096
 
 struct line_carry {
-  _Alignas(PAGE) uint8_t data[LINE_SIZE];
+  _Alignas(PAGE) uint8_t data[LOG_LINE_SIZE];
 };
 
 static _Alignas(PAGE) uint8_t batch[BATCH_SIZE];
 static struct line_carry carry[2];
 static size_t batch_size, carry_size[2];
 static bool partial[2];
-static char partial_time[2][48];
-static char path[PATH_MAX];
-static int file = -1;
-static uint64_t file_size, max_size;
-static uint32_t max_files;
-static uint64_t dropped;
+// `2026-01-02T03:04:05.123456789Z`
+#define TIME_SIZE 30
+#define SECOND_SIZE 19
+static char partial_time[2][TIME_SIZE];
+static bool active, buffered;
 // What stands between stream and time: nothing, or `,"attrs":{...}`.
-static char attributes[ATTRIBUTES_SIZE];
+static char attributes[LOG_ATTRIBUTES_SIZE];
 static size_t attributes_size;
-static char now_text[48];
+// The time of the next line: no two of a stream's lines have the same, so that a reader can go on after one.
+static char now_text[TIME_SIZE + 1];
+static uint64_t now_ns;
 static time_t now_second = -1;
 
 // Bytes that cannot stand in a JSON string as they are.
 static uint8_t special[256];
 
-static int open_file(void) {
-  file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (file < 0) return -errno;
-  struct stat status;
-  file_size = fstat(file, &status) == 0 ? (uint64_t)status.st_size : 0;
-  return 0;
-}
-
-int log_open(const char *at, uint64_t size, uint32_t files, const char *object) {
-  if (object && strlen(object) >= sizeof attributes - 16) return -E2BIG;
-  if (object) attributes_size = (size_t)snprintf(attributes, sizeof attributes, ",\"attrs\":%s", object);
-  if (strlen(at) >= sizeof path - 16) return -ENAMETOOLONG;
-  strcpy(path, at);
-  max_size = size;
-  max_files = files;
+int log_open(const struct log_options *options, const char *id) {
+  if (options->attributes && strlen(options->attributes) >= sizeof attributes - 16) return -E2BIG;
+  if (options->attributes)
+    attributes_size = (size_t)snprintf(attributes, sizeof attributes, ",\"attrs\":%s", options->attributes);
   for (int byte = 0; byte < 256; byte++)
     special[byte] = byte < 0x20 || byte >= 0x80 || byte == '"' || byte == '\\' || byte == '<' || byte == '>' || byte == '&';
-  return open_file();
+  int error = log_file_open(options);
+  if (!error && options->buffered) {
+    error = log_ring_open(options->buffer, attributes_size, id);
+    log_file_close();
+  }
+  buffered = options->buffered;
+  active = !error;
+  return error;
 }
 
-bool log_active(void) { return file >= 0; }
+bool log_active(void) { return active; }
 
-static void rotate(void) {
-  if (max_files < 2) {
-    if (ftruncate(file, 0) == 0) file_size = 0;
-    return;
-  }
-  char from[PATH_MAX], to[PATH_MAX];
-  for (uint32_t i = max_files - 1; i > 0; i--) {
-    if (i == 1) strcpy(from, path);
-    else snprintf(from, sizeof from, "%.4000s.%u", path, i - 1);
-    snprintf(to, sizeof to, "%.4000s.%u", path, i);
-    if (rename(from, to) < 0 && errno != ENOENT && i == 1) return;
-  }
-  int old = file;
-  if (open_file() < 0) file = old;
-  else close(old);
-}
+uint64_t log_rotations(void) { return log_file_counts()->rotations; }
+
+uint64_t log_lost(void) { return log_file_counts()->lost + (buffered ? log_ring_dropped() : 0); }
 
 void log_flush(void) {
-  size_t done = 0;
-  while (done < batch_size) {
-    ssize_t written = write(file, batch + done, batch_size - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) {
-      // A full disk costs lines, but never half of one, and never the container.
-      if (done > 0 && ftruncate(file, (off_t)file_size) < 0) break;
-      done = 0;
-      dropped++;
-      break;
-    }
-    done += (size_t)written;
-  }
-  file_size += done;
+  if (batch_size == 0) return;
+  if (buffered) log_ring_put(batch, batch_size);
+  else log_file_append(batch, batch_size);
   batch_size = 0;
 }
 
-// RFC 3339 with nanoseconds, trailing zeros of the fraction cut, as Go's RFC3339Nano.
-static void stamp(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  if (now.tv_sec != now_second) {
+static void set_time(uint64_t ns) {
+  time_t second = (time_t)(ns / 1000000000);
+  if (second != now_second) {
     struct tm parts;
-    gmtime_r(&now.tv_sec, &parts);
-    strftime(now_text, 20, "%Y-%m-%dT%H:%M:%S", &parts);
-    now_second = now.tv_sec;
+    gmtime_r(&second, &parts);
+    strftime(now_text, SECOND_SIZE + 1, "%Y-%m-%dT%H:%M:%S", &parts);
+    now_text[SECOND_SIZE] = '.';
+    now_text[TIME_SIZE - 1] = 'Z';
+    now_second = second;
   }
-  char *end = now_text + 19;
-  if (now.tv_nsec) {
-    long rest = now.tv_nsec;
-    for (int i = 9; i > 0; i--) {
-      end[i] = (char)('0' + rest % 10);
-      rest /= 10;
+  uint32_t rest = (uint32_t)(ns % 1000000000);
+  for (int i = TIME_SIZE - 2; i > SECOND_SIZE; i--) {
+    now_text[i] = (char)('0' + rest % 10);
+    rest /= 10;
+  }
+  now_ns = ns;
+}
+
+// Reads the clock, once for all lines that came together; they have a nanosecond each.
+static void stamp(void) {
+  uint64_t now = realtime_ns();
+  // A clock that was set back is believed.
+  set_time(now <= now_ns && now_ns - now < 1000000000 ? now_ns + 1 : now);
+}
+
+static void next_time(void) {
+  for (int i = TIME_SIZE - 2; i > SECOND_SIZE; i--) {
+    if (now_text[i] < '9') {
+      now_text[i]++;
+      now_ns++;
+      return;
     }
-    *end = '.';
-    end += 10;
-    while (end[-1] == '0') end--;
+    now_text[i] = '0';
   }
-  *end++ = 'Z';
-  *end = 0;
+  set_time(now_ns + 1);
+}
+
+// As Go's RFC3339Nano: without the zeros at the end of the fraction.
+static uint8_t *put_time(uint8_t *out, const char *time) {
+  size_t size = TIME_SIZE - 1;
+  while (time[size - 1] == '0') size--;
+  if (time[size - 1] == '.') size--;
+  memcpy(out, time, size);
+  out[size] = 'Z';
+  return out + size + 1;
 }
 
 // Length of the valid UTF-8 sequence at `s`, or 0.
@@ -177,11 +167,7 @@ static uint8_t *escape(uint8_t *out, const uint8_t *s, size_t size) {
 #define PUT(out, text) (memcpy(out, text, sizeof(text) - 1), (out) + sizeof(text) - 1)
 
 static void line(uint8_t stream, const uint8_t *data, size_t size, bool newline, const char *time) {
-  if (max_size && file_size + batch_size >= max_size) {
-    log_flush();
-    if (file_size >= max_size) rotate();
-  }
-  if (batch_size + LINE_ENCODED > BATCH_SIZE) log_flush();
+  if (batch_size + LOG_LINE_ENCODED > BATCH_SIZE) log_flush();
   uint8_t *out = batch + batch_size;
   out = PUT(out, "{\"log\":\"");
   out = escape(out, data, size);
@@ -191,31 +177,33 @@ static void line(uint8_t stream, const uint8_t *data, size_t size, bool newline,
   memcpy(out, attributes, attributes_size);
   out += attributes_size;
   out = PUT(out, ",\"time\":\"");
-  size_t length = strlen(time);
-  memcpy(out, time, length);
-  out = PUT(out + length, "\"}\n");
+  out = PUT(put_time(out, time), "\"}\n");
   batch_size = (size_t)(out - batch);
 }
 
 static void whole_line(uint8_t stream, const uint8_t *data, size_t size) {
   int which = stream - 1;
   line(stream, data, size, true, partial[which] ? partial_time[which] : now_text);
+  if (!partial[which]) next_time();
   partial[which] = false;
 }
 
 static void partial_line(uint8_t stream, const uint8_t *data, size_t size) {
   int which = stream - 1;
-  if (!partial[which]) strcpy(partial_time[which], now_text);
+  if (!partial[which]) {
+    memcpy(partial_time[which], now_text, TIME_SIZE);
+    next_time();
+  }
   partial[which] = true;
   line(stream, data, size, false, partial_time[which]);
 }
 
 void log_write(uint8_t stream, const uint8_t *data, size_t size) {
-  if (file < 0) return;
+  if (!active) return;
   int which = stream - 1;
   stamp();
   while (size > 0) {
-    size_t room = LINE_SIZE - carry_size[which], look = size < room ? size : room;
+    size_t room = LOG_LINE_SIZE - carry_size[which], look = size < room ? size : room;
     const uint8_t *end = memchr(data, '\n', look);
     size_t taken = end ? (size_t)(end - data) : look;
     const uint8_t *text = data;
@@ -230,7 +218,7 @@ void log_write(uint8_t stream, const uint8_t *data, size_t size) {
       whole_line(stream, text, length);
       carry_size[which] = 0;
       taken++;
-    } else if (length == LINE_SIZE) {
+    } else if (length == LOG_LINE_SIZE) {
       partial_line(stream, text, length);
       carry_size[which] = 0;
     }
@@ -239,19 +227,23 @@ void log_write(uint8_t stream, const uint8_t *data, size_t size) {
   }
 }
 
-void log_end(void) {
-  if (file < 0) return;
+bool log_end(void) {
+  if (!active) return true;
   stamp();
   for (uint8_t stream = 1; stream <= 2; stream++) {
     if (carry_size[stream - 1] > 0) partial_line(stream, carry[stream - 1].data, carry_size[stream - 1]);
     carry_size[stream - 1] = 0;
   }
   log_flush();
-  close_fd(&file);
+  active = false;
+  if (buffered) return !log_ring_end();
+  log_file_close();
+  return true;
 }
 
 void log_trim(void) {
   if (batch_size == 0) madvise(batch, sizeof batch, MADV_DONTNEED);
   for (int i = 0; i < 2; i++)
     if (carry_size[i] == 0) madvise(carry[i].data, sizeof carry[i].data, MADV_DONTNEED);
+  if (buffered) log_ring_trim();
 }

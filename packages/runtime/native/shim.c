@@ -41,6 +41,22 @@ static void write_exit(const struct process *p) {
   renameat(shim.run_dir, ".exit.new", shim.run_dir, "exit");
 }
 
+// --- what daemons hear of the log ---
+
+static struct {
+  uint64_t rotations, lost, at_ms;
+} told;
+
+static bool log_has_news(void) { return told.rotations != log_rotations() || told.lost != log_lost(); }
+
+static void tell_log_news(void) {
+  if (!log_has_news()) return;
+  told.rotations = log_rotations();
+  told.lost = log_lost();
+  told.at_ms = monotonic_ms();
+  daemon_log_news();
+}
+
 // --- how processes end ---
 
 static void process_finish(struct process *p) {
@@ -48,7 +64,7 @@ static void process_finish(struct process *p) {
   p->deadline_ms = p->retry_ms = 0;
   stdin_close(p);
   if (p == shim.init) {
-    log_end();
+    tell_log_news();
     write_exit(p);
     unlinkat(shim.run_dir, "shim.sock", 0);
     source_close(&shim.listener);
@@ -63,9 +79,23 @@ static void process_finish(struct process *p) {
   if (p == shim.init) close_fd(&shim.root);
 }
 
+// All output is read; what a slow disk has not taken yet is waited for, with everything else going on.
+static void process_drained(struct process *p) {
+  if (p == shim.init && !log_end()) {
+    p->log_ending = true;
+    p->deadline_ms = monotonic_ms() + LOG_END_MS;
+    return;
+  }
+  process_finish(p);
+}
+
+void log_written(void) {
+  if (shim.init->log_ending && !shim.init->finished) process_finish(shim.init);
+}
+
 void shim_exited(struct process *p) {
-  if (p->finished) return;
-  if (stdio_drain(p)) process_finish(p);
+  if (p->finished || p->log_ending) return;
+  if (stdio_drain(p)) process_drained(p);
   else if (!p->deadline_ms) p->deadline_ms = monotonic_ms() + DRAIN_MS;
 }
 
@@ -85,8 +115,11 @@ void shim_started(struct process *p) {
   source_watch(&p->pidfd, EPOLLIN);
 }
 
+// --- the loop ---
+
 static uint64_t next_deadline(void) {
   uint64_t next = relay_deadline();
+  if (log_has_news() && told.at_ms + LOG_NEWS_MS < next) next = told.at_ms + LOG_NEWS_MS;
   for (struct process *p = shim.processes; p; p = p->next) {
     if (p->deadline_ms && p->deadline_ms < next) next = p->deadline_ms;
     if (p->retry_ms && p->retry_ms < next) next = p->retry_ms;
@@ -105,8 +138,12 @@ static void tick(uint64_t now) {
         at = &shim.processes;
         continue;
       }
-      stdio_abandon(p);
-      process_finish(p);
+      if (p->log_ending) {
+        process_finish(p);
+      } else {
+        stdio_abandon(p);
+        process_drained(p);
+      }
     }
     if (p != shim.init && p->finished && !p->attachers && p->output.source.fd < 0 && p->errors.source.fd < 0) {
       *at = p->next;
@@ -115,6 +152,7 @@ static void tick(uint64_t now) {
     }
     at = &p->next;
   }
+  if (now >= told.at_ms + LOG_NEWS_MS) tell_log_news();
   relay_tick(now);
 }
 
@@ -172,7 +210,15 @@ static int set_up(const struct request *request) {
   int listener = listen_in_run_dir();
   if (listener < 0) return listener;
   source_init(&shim.listener, listener, daemon_accept);
-  return request->log_path ? log_open(request->log_path, request->log_max_size, request->log_max_files, request->log_attributes) : 0;
+  if (!request->log_path) return 0;
+  const struct log_options log = {.path = request->log_path,
+                                  .max_size = request->log_max_size,
+                                  .max_files = request->log_max_files,
+                                  .compress = request->log_flags & LOG_COMPRESS,
+                                  .buffered = request->log_flags & LOG_BUFFERED,
+                                  .buffer = request->log_buffer,
+                                  .attributes = request->log_attributes};
+  return log_open(&log, request->id);
 }
 
 // Waits until the child has become its program.

@@ -1,5 +1,6 @@
 // The shim's own data: one container, its processes, and who talks to it.
 #pragma once
+#include "log.h"
 #include "loop.h"
 #include "steps.h"
 
@@ -10,6 +11,10 @@
 #define CHILD_STACK_SIZE (256 * 1024)
 // How long the output of an ended process is waited for when somebody else still holds its pipes.
 #define DRAIN_MS 2000
+// The end of a log that lags behind is waited for so long, as dockerd does.
+#define LOG_END_MS 10000
+// Daemons hear of a log's news at most so often.
+#define LOG_NEWS_MS 1000
 // Of so many execs it is kept how they ended: about 8 kB.
 #define ENDED_EXECS 64
 
@@ -59,7 +64,7 @@ struct process {
   struct sink input;
   struct attacher *attachers;
   bool tty, open_stdin, stdin_once, logged, private_pids;
-  bool exited, finished;
+  bool exited, log_ending, finished;
   uint32_t code, signal;
   uint64_t exited_at_ns, deadline_ms, retry_ms;
   // While it starts.
@@ -151,15 +156,6 @@ void stdin_close(struct process *process);
 int queue_add(uint8_t **data, size_t *start, size_t *size, size_t *capacity, const uint8_t *more, size_t more_size);
 void queue_free(uint8_t **data, size_t *start, size_t *size, size_t *capacity);
 
-// log.c
-// `attributes`: a JSON object that stands in every line, or NULL.
-int log_open(const char *path, uint64_t max_size, uint32_t max_files, const char *attributes);
-bool log_active(void);
-void log_write(uint8_t stream, const uint8_t *data, size_t size);
-void log_flush(void);
-void log_end(void);
-void log_trim(void);
-
 // attach.c
 int attach_client(struct process *process, const struct attach_request *request, int fd);
 void attach_output(struct process *process, uint8_t stream, const uint8_t *data, size_t size);
@@ -190,6 +186,7 @@ void relay_tick(uint64_t now);
 void daemon_add(int fd);
 void daemon_accept(struct source *listener, uint32_t events);
 void daemon_announce(const struct process *process);
+void daemon_log_news(void);
 struct process *shim_find(const char *id, size_t size);
 void shim_detached(struct process *process);
 

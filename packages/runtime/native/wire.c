@@ -169,6 +169,8 @@ int parse_request(const uint8_t *data, size_t size, struct request *out) {
   out->log_path = take_string(&in);
   out->log_max_size = take_u64(&in);
   out->log_max_files = take_u32(&in);
+  out->log_flags = take_u32(&in);
+  out->log_buffer = take_u64(&in);
   out->log_attributes = take_string(&in);
   out->root_slot = (int)take_u32(&in);
   out->slot_count = take_u32(&in);

@@ -104,6 +104,7 @@ enum request_kind { REQUEST_LAUNCH = 1, REQUEST_EXEC, REQUEST_RUN, REQUEST_ATTAC
 enum stdio_flags { STDIO_TTY = 1, STDIO_OPEN_STDIN = 2, STDIO_STDIN_ONCE = 4 };
 // In the same word: somebody wants to know when each step began.
 #define REQUEST_TRACED 8
+enum log_flags { LOG_COMPRESS = 1, LOG_BUFFERED = 2 };
 enum attach_flags { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4, ATTACH_MULTIPLEXED = 8 };
 
 struct attach_request {
@@ -114,8 +115,8 @@ struct attach_request {
 struct request {
   enum request_kind kind;
   const char *id, *run_dir, *cgroup_path, *log_path, *log_attributes;
-  uint64_t clone_flags, log_max_size;
-  uint32_t timeout_ms, stdio, log_max_files, slot_count, attachment_count;
+  uint64_t clone_flags, log_max_size, log_buffer;
+  uint32_t timeout_ms, stdio, log_max_files, log_flags, slot_count, attachment_count;
   int root_slot;
   struct section prepare, parent, child;
   struct attach_request attachments[MAX_ATTACHMENTS];
@@ -148,6 +149,7 @@ enum message_type {
   MESSAGE_EXITED,
   MESSAGE_RUN_DONE,
   MESSAGE_DETACHED,
+  MESSAGE_LOG_NEWS,
 };
 
 struct message {

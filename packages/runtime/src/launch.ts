@@ -27,12 +27,18 @@ export type Stdio = {
 
 export type LogTarget =
   | { readonly driver: 'none' }
-  /** Docker's json-file: `path`, then `path.1` ... when a file reaches maxSizeBytes (0: never rotated). */
+  /**
+   * Docker's json-file: `path`, then `path.1` ... when a file reaches maxSizeBytes (0: never rotated). With `compress`
+   * somebody turns them into `path.1.gz` ... meanwhile, under the lock of their directory.
+   */
   | {
       readonly driver: 'json-file';
       readonly path: string;
       readonly maxSizeBytes: number;
       readonly maxFiles: number;
+      readonly compress: boolean;
+      /** The container never waits for the log: lines that it lags behind by more bytes than these are dropped. */
+      readonly bufferBytes?: number;
       /** A JSON object that stands in every line as `attrs`; at most 8 KiB. */
       readonly attributes?: string;
     };
@@ -121,6 +127,14 @@ export type LaunchFailure = {
   readonly detail?: 'notInPath' | 'stat' | 'notExecutable' | 'relative';
 };
 
+/** What became of a log since its container started; the numbers only grow. */
+export type LogNews = {
+  /** Files that were given away for compression. */
+  readonly rotations: number;
+  /** Lines that are in no file: the disk was full, or too slow for a log that may not block. */
+  readonly lostLines: number;
+};
+
 /** A process that `Shim.exec` started. `exited` stays pending when the shim is lost. */
 export type RunningExec = { readonly pid: number; readonly exited: Promise<ExitStatus> };
 
@@ -149,6 +163,9 @@ export interface Shim extends AsyncDisposable {
   readonly endedExecs: ReadonlyMap<string, ExitStatus>;
   /** Calls `listener` whenever a client detaches by its keys; `execId` is undefined for the first process. */
   onDetach(listener: (execId: string | undefined) => void): void;
+  readonly log: LogNews;
+  /** Calls `listener` when there is news of the log, at most once a second. */
+  onLogNews(listener: (news: LogNews) => void): void;
   /** A new descriptor of the container's root mount; the caller closes it. */
   rootDescriptor(): Promise<number>;
   /** Runs `hostSocket` steps in the shim of a running container, all or none. @throws system, whose cause has the errno */

@@ -107,7 +107,7 @@ test('a file that the kernel cannot execute ends with 255 and its reason, as wit
     { op: 'touch', path, mode: 0o755 },
     { op: 'writeFile', path, data: 'garbage' },
   ]);
-  const log = { driver: 'json-file', path: bench.logPath, maxSizeBytes: 0, maxFiles: 1 } as const;
+  const log = { driver: 'json-file', path: bench.logPath, maxSizeBytes: 0, maxFiles: 1, compress: false } as const;
   const shim = await bench.launch([{ op: 'exec', argv: [path], env: [] }], { log });
   assert.equal((await shim.exited).code, 255);
   assert.equal(JSON.parse(readFileSync(bench.logPath, 'utf8')).log, `exec ${path}: exec format error\n`);

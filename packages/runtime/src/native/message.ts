@@ -15,6 +15,7 @@ export const MessageType = {
   exited: 35,
   runDone: 36,
   detached: 37,
+  logNews: 38,
 } as const;
 
 export type Message = { readonly type: number; readonly request: number; readonly body: Buffer };

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { isGantryError, messageOf, notFound, systemError } from '@gantry/errors';
 import { describeErrno, receiveDescriptors, socketPair } from '@gantry/linux';
-import type { Attachment, ExecRequest, ExitStatus, RunningExec, Shim } from '../launch.ts';
+import type { Attachment, ExecRequest, ExitStatus, LogNews, RunningExec, Shim } from '../launch.ts';
 import { PROTOCOL_VERSION } from '../plan/encode.ts';
 import type { Step } from '../plan/steps.ts';
 import { type ClientEnd, takeClient } from './client-socket.ts';
@@ -33,7 +33,15 @@ export type Hello = {
   readonly execs: readonly (readonly [id: string, pid: number])[];
   /** Execs that ended a short while ago. */
   readonly ended: readonly (readonly [id: string, status: ExitStatus])[];
+  readonly log: LogNews;
 };
+
+const NO_NEWS: LogNews = { rotations: 0, lostLines: 0 };
+
+const decodeLogNews = (body: Buffer, at: number): LogNews => ({
+  rotations: Number(body.readBigUInt64LE(at)),
+  lostLines: Number(body.readBigUInt64LE(at + 8)),
+});
 
 /** Decodes a greeting; what shims of old left out is made of what they said. */
 export function decodeHello(body: Buffer): Hello {
@@ -64,6 +72,7 @@ export function decodeHello(body: Buffer): Hello {
     startedAtNs,
     execs,
     ended,
+    log: at + 16 <= body.length ? decodeLogNews(body, at) : NO_NEWS,
   };
 }
 
@@ -96,7 +105,9 @@ export class ShimConnection implements Shim {
   readonly #exit = Promise.withResolvers<ExitStatus>();
   readonly #loss = Promise.withResolvers<void>();
   readonly #greeting = Promise.withResolvers<Greeting>();
-  #hello: Hello = { protocol: 0, pid: 0, shimPid: 0, startedAtNs: 0n, execs: [], ended: [] };
+  #hello: Hello = { protocol: 0, pid: 0, shimPid: 0, startedAtNs: 0n, execs: [], ended: [], log: NO_NEWS };
+  readonly #logListeners: ((news: LogNews) => void)[] = [];
+  #log = NO_NEWS;
   #greeted = false;
   #ended = false;
   #disposed = false;
@@ -141,6 +152,14 @@ export class ShimConnection implements Shim {
     this.#detachListeners.push(listener);
   }
 
+  get log(): LogNews {
+    return this.#log;
+  }
+
+  onLogNews(listener: (news: LogNews) => void): void {
+    this.#logListeners.push(listener);
+  }
+
   #open(socket: Socket): Connection {
     return new Connection(
       socket,
@@ -161,6 +180,7 @@ export class ShimConnection implements Shim {
       this.#hello = decodeHello(body);
       for (const [id, pid] of this.#hello.execs) if (!this.#execs.has(id)) this.#execs.set(id, running(pid));
       for (const [id, status] of this.#hello.ended) this.#processEnded(id, status);
+      this.#log = this.#hello.log;
       this.#greeted = true;
       this.#greeting.resolve({ kind: 'running', shim: this });
     } else if (type === MessageType.failed) {
@@ -171,6 +191,9 @@ export class ShimConnection implements Shim {
     } else if (type === MessageType.detached) {
       const id = body.toString('latin1', 12);
       for (const listener of this.#detachListeners) listener(id === '' ? undefined : id);
+    } else if (type === MessageType.logNews) {
+      this.#log = decodeLogNews(body, 0);
+      for (const listener of this.#logListeners) listener(this.#log);
     }
   }
 

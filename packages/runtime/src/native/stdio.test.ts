@@ -94,6 +94,7 @@ const logOf = (bench: Bench, maxSizeBytes = 0, maxFiles = 1): LogTarget => ({
   path: bench.logPath,
   maxSizeBytes,
   maxFiles,
+  compress: false,
 });
 
 type Line = { log: string; stream: string; time: string };
@@ -227,7 +228,13 @@ test('a full disk costs whole lines of the log, and the container goes on', need
     { op: 'mount', source: 'gantry', type: 'tmpfs', path, flags: 0, data: 'size=128k' },
   ]);
   try {
-    const log = { driver: 'json-file', path: join(path, 'log'), maxSizeBytes: 0, maxFiles: 1 } as const;
+    const log = {
+      driver: 'json-file',
+      path: join(path, 'log'),
+      maxSizeBytes: 0,
+      maxFiles: 1,
+      compress: false,
+    } as const;
     const script = 'i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done; exit 4';
     assert.equal((await (await bench.launch(script, { log })).exited).code, 4);
     const lines = linesOf(log.path);

@@ -68,7 +68,7 @@ const seed = encodeRequest({
   runDir: '/run/x',
   plan: { cloneFlags: 0x20000000, prepare: steps.slice(0, 12), parent: steps.slice(12, 20), child: steps.slice(20) },
   stdio: { tty: false, openStdin: true, stdinOnce: true },
-  log: { driver: 'json-file', path: '/log', maxSizeBytes: 1, maxFiles: 2 },
+  log: { driver: 'json-file', path: '/log', maxSizeBytes: 1, maxFiles: 2, compress: true, bufferBytes: 3 },
   slotCount: 3,
   rootSlot: 0,
   timeoutMs: 1000,

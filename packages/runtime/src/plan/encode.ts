@@ -48,6 +48,8 @@ export function encodeRequest(request: NativeRequest): Buffer {
   out.string(file?.path);
   out.u64(file?.maxSizeBytes ?? 0);
   out.u32(file?.maxFiles ?? 0);
+  out.u32((file?.compress ? 1 : 0) | (file?.bufferBytes === undefined ? 0 : 2));
+  out.u64(file?.bufferBytes ?? 0);
   out.string(file?.attributes);
   out.u32(request.rootSlot ?? -1);
   out.u32(request.slotCount ?? 0);
