@@ -1,8 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { describeJob } from '@gantry/engine';
-import type { JobLog } from '@gantry/jobs';
+import { describeJob, type Engine } from '@gantry/engine';
 
 /** Measures from the first dump on, so that a daemon that nobody asks pays nothing. */
 let loopDelay: ReturnType<typeof monitorEventLoopDelay> | undefined;
@@ -21,8 +20,8 @@ function takeLoopDelay(): Record<'p50' | 'p99' | 'max', number> | undefined {
   return taken;
 }
 
-/** Writes what the daemon does right now (jobs, with their spans; stacks; memory) to a file, and returns its path. */
-export function dumpState(directory: string, jobs: JobLog | undefined): string {
+/** Writes what the daemon does right now (jobs, with their spans; logs that lose lines; stacks; memory) to a file, and returns its path. */
+export function dumpState(directory: string, { jobs, system }: Pick<Engine, 'jobs' | 'system'>): string {
   const now = new Date();
   const path = join(directory, `gantry-dump-${now.toISOString().replaceAll(':', '')}.json`);
   // Else every socket's address would be looked up in DNS, and the daemon would wait for that.
@@ -30,13 +29,14 @@ export function dumpState(directory: string, jobs: JobLog | undefined): string {
   const report: unknown = process.report?.getReport();
   const { javascriptStack, nativeStack, libuv, resourceUsage } = (report ?? {}) as Record<string, unknown>;
   writeFileSync(
-    path,
+    `${path}.new`,
     JSON.stringify(
       {
         time: now.toISOString(),
         pid: process.pid,
-        running: [...(jobs?.running ?? [])].map(describeJob),
-        ended: (jobs?.ended ?? []).map(describeJob),
+        running: [...jobs.running].map(describeJob),
+        ended: jobs.ended.map(describeJob),
+        lostLogLines: system.lostLogLines(),
         loopDelayMs: takeLoopDelay(),
         memory: process.memoryUsage(),
         resources: process.getActiveResourcesInfo(),
@@ -50,5 +50,6 @@ export function dumpState(directory: string, jobs: JobLog | undefined): string {
     ),
     { mode: 0o600 },
   );
+  renameSync(`${path}.new`, path);
   return path;
 }

@@ -101,7 +101,7 @@ async function serve(first: DaemonConfig, given: Given, log: Log): Promise<void>
     },
     dump: async () => {
       const { dumpState } = await import('./dump.ts');
-      log.info(`jobs and stacks dumped to ${dumpState(config.execRoot, running.jobs)}`);
+      log.info(`jobs and stacks dumped to ${dumpState(config.execRoot, running)}`);
     },
     failed: (what, error) => {
       log.error(`${what} failed`, error);

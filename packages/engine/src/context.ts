@@ -9,6 +9,7 @@ import { ContainerRegistry } from './containers/registry.ts';
 import { ContainerStorage } from './containers/storage.ts';
 import { EventLog } from './events.ts';
 import { ExecRegistry } from './exec/registry.ts';
+import { LogCompressor } from './logs/compressor.ts';
 import type { EngineOptions } from './options.ts';
 
 /** What every verb of the engine works on. */
@@ -21,6 +22,7 @@ export class EngineContext {
   readonly events = new EventLog();
   readonly jobs = new JobLog();
   readonly names = new NetworkNames();
+  readonly logCompressor = new LogCompressor((path, error) => this.log(`compress the log ${path}`, error));
   readonly storage: ContainerStorage;
   /** `stopping`: containers are stopped with the engine, no policy starts them. `closed`: exits are left to the next engine. */
   phase: 'open' | 'stopping' | 'closed' = 'open';

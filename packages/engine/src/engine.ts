@@ -270,6 +270,8 @@ export interface System {
   diskUsage(types: ReadonlySet<string>): Promise<Record<string, unknown>>;
   /** What runs, and the newest of what ended; filters `verb`, `object`, `outcome`. */
   jobs(filters: Filters): Promise<JobDocument[]>;
+  /** Lines that the logs of running containers have lost, by container id; those that lost none are left out. */
+  lostLogLines(): Readonly<Record<string, number>>;
 }
 
 /** Everything the product does, as nouns with verbs. The API and embedders call this and nothing below it. */

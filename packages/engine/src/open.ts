@@ -1,8 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { invalidParameter, messageOf } from '@gantry/errors';
 import { adoptContainers, applyPolicies } from './adopt.ts';
 import { endAttachments } from './containers/attachments.ts';
 import { containersOf } from './containers/index.ts';
+import { compressLog, lostLogLines } from './containers/log-upkeep.ts';
 import { closeResolver } from './containers/resolver.ts';
 import { stopRunning } from './containers/stop.ts';
 import { EngineContext } from './context.ts';
@@ -18,6 +20,7 @@ import { engineInfo } from './system/info.ts';
 import { listJobs } from './system/jobs.ts';
 import { engineVersion } from './system/version.ts';
 import { timeout } from './timeout.ts';
+import { checkLogOptions } from './validate/log-config.ts';
 import { volumesOf } from './volumes.ts';
 
 /** Containers are given their own stop time; what else is under way gets this long when the engine closes. */
@@ -26,8 +29,10 @@ const CLOSE_TIMEOUT_MS = 10_000;
 /**
  * Opens the engine over its rooms: takes over the containers that run, records those that ended meanwhile, removes what
  * nobody owns, and starts in the background what the restart policies ask for.
+ * @throws invalidParameter for log options that no container could be made with
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
+  checkDefaultLog(options);
   const context = new EngineContext(options);
   await Promise.all([
     mkdir(join(options.dataRoot, 'containers'), { recursive: true, mode: 0o710 }),
@@ -37,6 +42,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   await adoptContainers(context);
   await options.networks.reconcile();
   applyPolicies(context);
+  // What was rotated while no engine was there.
+  for (const container of context.containers.all()) compressLog(context, container);
   return {
     containers: containersOf(context),
     execs: execsOf(context),
@@ -54,6 +61,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       }),
       diskUsage: types => diskUsage(context, types),
       jobs: async filters => listJobs(context, filters),
+      lostLogLines: () => lostLogLines(context),
     },
     jobs: context.jobs,
     [Symbol.asyncDispose]: () => close(context),
@@ -74,7 +82,7 @@ async function close(context: EngineContext): Promise<void> {
         ),
     );
   }
-  await timeout(context.settled(), CLOSE_TIMEOUT_MS);
+  await Promise.all([timeout(context.settled(), CLOSE_TIMEOUT_MS), context.logCompressor[Symbol.asyncDispose]()]);
   context.phase = 'closed';
   for (const container of context.containers.all()) {
     if (container.state.status === 'restarting') container.state.cancel();
@@ -86,4 +94,13 @@ async function close(context: EngineContext): Promise<void> {
     await container.run?.shim[Symbol.asyncDispose]();
   }
   store.flush();
+}
+
+function checkDefaultLog({ defaults: { logDriver, logOptions } }: EngineOptions): void {
+  if (Object.keys(logOptions).length === 0) return;
+  try {
+    checkLogOptions(logDriver, logOptions);
+  } catch (error) {
+    throw invalidParameter(`failed to set log opts: ${messageOf(error)}`, { cause: error });
+  }
 }

@@ -10,6 +10,7 @@ import { cleanUpRun } from './clean-up.ts';
 import type { Container, Run } from './container.ts';
 import type { RunFacts } from './document.ts';
 import { unmount } from './host-mounts.ts';
+import { compressLog, watchLog } from './log-upkeep.ts';
 import { removeContainer } from './remove.ts';
 import { endResolver, startResolver } from './resolver.ts';
 import { startLocked } from './start.ts';
@@ -29,6 +30,7 @@ export function watchRun(context: EngineContext, container: Container, shim: Shi
     if (execId === undefined) context.containerEvent(container, 'detach');
     else context.containerEvent(container, 'exec_detach', { execID: execId });
   });
+  watchLog(context, container, shim);
   const end = Promise.race([
     shim.exited.then((exit): RunEnd => ({ exit })),
     shim.lost.then((): RunEnd | undefined => undefined),
@@ -119,6 +121,7 @@ export async function recordExit(
   if (delayMs === undefined) container.rest();
   else scheduleRestart(context, container, delayMs);
   const removing = document.hostConfig.AutoRemove && !container.manualRestart && delayMs === undefined;
+  if (!removing) compressLog(context, container);
   if (!removing) void context.inBackground(`save ${container.id}`, context.storage.saveFacts(container));
   context.containerEvent(container, 'die', {
     exitCode: String(exit.code),

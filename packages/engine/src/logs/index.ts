@@ -5,7 +5,8 @@ import type { LogsOptions } from '../engine.ts';
 import { ChangeSignal } from './change.ts';
 import { LogDecoder } from './decode.ts';
 import { onceEnded } from './end-listeners.ts';
-import { type LogFile, nextLogFile, openLogFiles, seekTail } from './log-files.ts';
+import type { LogFile } from './log-file.ts';
+import { nextLogFile, openLogFiles, seekTail } from './log-files.ts';
 
 /** One read, and at most one slice of work on the event loop: about a millisecond. */
 const CHUNK_BYTES = 256 * 1024;
@@ -26,7 +27,7 @@ export type LogsInput = {
 };
 
 /**
- * Reads a container's json-file log (`path.N` ... `path.1`, `path`) as the bytes that a client gets. A log that does not
+ * Reads a container's json-file log (`path.N` ... `path.1`, each compressed or not, then `path`) as the bytes that a client gets. A log that does not
  * exist is empty. The reader sets the pace: nothing is read ahead of it but one chunk.
  */
 export function readLogs(input: LogsInput, signal: AbortSignal): Readable {
@@ -70,7 +71,7 @@ async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buff
   try {
     let offset = 0;
     if (options.tail === 0) {
-      for (const file of files.splice(0, files.length - 1)) await file.handle.close();
+      for (const file of files.splice(0, files.length - 1)) await file.close();
       offset = files[0]?.sizeBytes ?? 0;
     } else if (options.tail !== undefined) offset = await seekTail(files, options.tail);
 
@@ -78,7 +79,7 @@ async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buff
     const backlog = new LogDecoder({ ...options, multiplexed: !input.tty, coalesce: total > COALESCE_FROM_BYTES });
     for (let file = files.shift(); file; file = files.shift()) {
       if (current) offset = 0;
-      await current?.handle.close();
+      await current?.close();
       current = file;
       offset = yield* readFile(file, offset, file.sizeBytes, backlog, signal);
       if (backlog.done || signal.aborted) return;
@@ -94,7 +95,7 @@ async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buff
       if (next) {
         // Rotated: what came between the last read and the rename is read before the new file.
         if (current) yield* readFile(current, offset, Number.POSITIVE_INFINITY, live, signal);
-        await current?.handle.close();
+        await current?.close();
         current = next;
         offset = 0;
         continue;
@@ -108,7 +109,7 @@ async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buff
     clearTimeout(timer);
     forget?.();
     signal.removeEventListener('abort', end);
-    for (const file of [current, ...files]) await file?.handle.close();
+    for (const file of [current, ...files]) await file?.close();
   }
 }
 
@@ -128,11 +129,11 @@ async function* readFile(
   let kept = 0;
   const readInto = (into: Buffer, at: number, position: number) => {
     const length = Math.min(into.length - at, limit - position);
-    return length <= 0 ? Promise.resolve({ bytesRead: 0 }) : file.handle.read(into, at, length, position);
+    return length <= 0 ? Promise.resolve(0) : file.read(into, at, length, position);
   };
   let pending = readInto(buffer, 0, offset);
   while (!signal.aborted && !decoder.done) {
-    const { bytesRead } = await pending;
+    const bytesRead = await pending;
     if (bytesRead === 0) break;
     const filled = kept + bytesRead;
     const { output, next } = decoder.decode(buffer, 0, filled);

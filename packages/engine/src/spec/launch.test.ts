@@ -52,7 +52,15 @@ function input(
   const hostConfig = fillHostConfig({ NetworkMode: 'none', IpcMode: 'private', CgroupnsMode: 'host', ...given.host });
   hostConfig.LogConfig = { Type: 'json-file', Config: {} };
   return {
-    container: { id: 'ab'.repeat(32), name: 'x', config, hostConfig, mounts: given.mounts ?? [], imageConfig: {} },
+    container: {
+      id: 'ab'.repeat(32),
+      name: 'x',
+      createdNs: 0n,
+      config,
+      hostConfig,
+      mounts: given.mounts ?? [],
+      imageConfig: {},
+    },
     rootFd: on.fd,
     containerDir: on.directory,
     network: [],

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemError } from '@gantry/errors';
+import { messageOf, systemError } from '@gantry/errors';
 import { flags } from '@gantry/linux';
 import type { NetworkAttachment } from '@gantry/network';
 import type { LinuxSpec, RuntimeSpec } from '@gantry/oci';
 import { compileContainer, type LaunchPlan, type LogTarget, type Stdio, type Step } from '@gantry/runtime';
 import type { LinkedParts } from '../containers/links.ts';
 import type { EngineDefaults } from '../defaults.ts';
-import { logTarget } from '../validate/log-config.ts';
+import { logTarget } from '../validate/log-target.ts';
 import { containerOfMode } from '../validate/modes.ts';
 import { containerCapabilities } from './capabilities.ts';
 import { type CgroupLayout, containerCgroup } from './cgroup.ts';
@@ -69,15 +69,7 @@ export type BuiltLaunch = {
  */
 export async function buildLaunch(input: LaunchInput): Promise<BuiltLaunch> {
   const { container } = input;
-  const { hostConfig } = container;
-  const log = logTarget(hostConfig.LogConfig, join(input.containerDir, `${container.id}-json.log`), {
-    id: container.id,
-    name: container.name,
-    imageId: input.imageId ?? '',
-    imageName: container.config.Image,
-    labels: container.config.Labels ?? {},
-    env: container.config.Env ?? [],
-  });
+  const log = containerLog(input);
   const slots = new LaunchSlots(input.rootFd);
   try {
     const { etc, etcSteps, hostname, domainname } = await identity(input);
@@ -241,4 +233,24 @@ async function runtimeSpec(
     ...(hostConfig.Annotations ? { annotations: hostConfig.Annotations } : {}),
     linux,
   };
+}
+
+/** @throws system with dockerd's words when a log option has no usable value */
+function containerLog({ container, containerDir, imageId, daemon }: LaunchInput): LogTarget {
+  const { id, name, config, hostConfig } = container;
+  try {
+    return logTarget(hostConfig.LogConfig, join(containerDir, `${id}-json.log`), {
+      id,
+      name,
+      imageId: imageId ?? '',
+      imageName: config.Image,
+      labels: config.Labels ?? {},
+      env: config.Env ?? [],
+      commandLine: commandLine(config),
+      createdNs: container.createdNs,
+      hostname: daemon.hostname,
+    });
+  } catch (error) {
+    throw systemError(`failed to create task for container: failed to initialize logging driver: ${messageOf(error)}`);
+  }
 }

@@ -7,6 +7,8 @@ export type SpecContainer = {
   readonly id: string;
   /** Without a leading slash. */
   readonly name: string;
+  /** Nanoseconds since the epoch. */
+  readonly createdNs: bigint;
   readonly config: ContainerConfig;
   readonly hostConfig: HostConfig;
   readonly mounts: readonly ContainerMount[];

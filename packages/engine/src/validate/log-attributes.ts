@@ -1,14 +1,5 @@
-import { type GantryError, messageOf, notImplemented } from '@gantry/errors';
-
-/** What the lines of a container's log may tell of it. */
-export type LogSubject = {
-  readonly id: string;
-  readonly name: string;
-  readonly imageId: string;
-  readonly imageName: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly env: readonly string[];
-};
+import { type GantryError, messageOf } from '@gantry/errors';
+import { type LogSubject, logTag } from './log-tag.ts';
 
 /** Longer ones would make every line as long. */
 const MAX_BYTES = 8000;
@@ -20,6 +11,7 @@ const MAX_BYTES = 8000;
 export function logAttributes(
   options: Readonly<Record<string, string>>,
   subject: LogSubject,
+  logPath: string,
   failed: (reason: string) => GantryError,
 ): string | undefined {
   const attributes = new Map<string, string>();
@@ -37,7 +29,8 @@ export function logAttributes(
       if (names.has(name) || pattern?.test(name)) attributes.set(name, value);
     }
   }
-  if (options.tag) attributes.set('tag', tagText(options.tag, subject));
+  const tag = options.tag ? logTag(options, subject, logPath, failed) : '';
+  if (tag !== '') attributes.set('tag', tag);
   if (attributes.size === 0) return undefined;
   const sorted = Object.fromEntries([...attributes].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   // As Go writes JSON.
@@ -53,24 +46,4 @@ function expression(text: string | undefined, failed: (reason: string) => Gantry
   } catch (error) {
     throw failed(messageOf(error));
   }
-}
-
-/** A tag with its fields filled in: `{{.Name}}`, `{{.ID}}`, ... @throws notImplemented for other templates */
-function tagText(template: string, { id, name, imageId, imageName }: LogSubject): string {
-  const fields = new Map([
-    ['ID', id.slice(0, 12)],
-    ['FullID', id],
-    ['Name', name],
-    ['ImageID', imageId.replace(/^sha256:/, '').slice(0, 12)],
-    ['ImageFullID', imageId],
-    ['ImageName', imageName],
-    ['DaemonName', 'docker'],
-  ]);
-  const text = template.replace(/\{\{\s*\.(\w+)\s*\}\}/g, (whole, field: string) => fields.get(field) ?? whole);
-  if (text.includes('{{')) {
-    throw notImplemented(`the log tag ${template} is not built yet`, {
-      hint: `fields are ${[...fields.keys()].map(field => `{{.${field}}}`).join(', ')}`,
-    });
-  }
-  return text;
 }

@@ -1,87 +1,66 @@
-import { GantryError, invalidParameter, notImplemented } from '@gantry/errors';
+import { invalidParameter, notImplemented } from '@gantry/errors';
 import { parseSize } from '@gantry/oci';
-import type { LogTarget } from '@gantry/runtime';
 import type { EngineDefaults } from '../defaults.ts';
 import type { LogConfig } from '../documents/index.ts';
-import { type LogSubject, logAttributes } from './log-attributes.ts';
+import { goBoolean } from './go-boolean.ts';
 
 /** Drivers that dockerd has built in and Gantry does not yet. */
-const UNBUILT = ['syslog', 'journald', 'gelf', 'fluentd', 'awslogs', 'splunk', 'gcplogs', 'etwlogs'];
-const JSON_FILE_OPTIONS = ['max-file', 'max-size', 'compress', 'labels', 'labels-regex', 'env', 'env-regex', 'tag'];
-const DEFAULT_MAX_SIZE_BYTES = 10 * 1000 * 1000;
-const DEFAULT_MAX_FILES = 3;
-const LOCAL_OPTIONS = ['max-file', 'max-size', 'compress'];
-const LOCAL_MAX_SIZE_BYTES = 20 * 1000 * 1000;
-const LOCAL_MAX_FILES = 5;
-
-/** As Go's strconv.ParseBool reads them. */
-const TRUE = /^(?:1|[tT]|true|TRUE|True)$/;
-const FALSE = /^(?:0|[fF]|false|FALSE|False)$/;
+const UNBUILT = ['syslog', 'journald', 'gelf', 'fluentd', 'awslogs', 'splunk'];
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  'json-file': ['max-file', 'max-size', 'compress', 'labels', 'labels-regex', 'env', 'env-regex', 'tag'],
+  local: ['max-file', 'max-size', 'compress'],
+};
+/** Every driver takes these; the local copy that `cache-*` is about is what json-file and local are anyway. */
+const COMMON = ['mode', 'max-buffer-size', 'cache-disabled', 'cache-max-size', 'cache-max-file', 'cache-compress'];
 
 /**
- * Completes a log configuration with the daemon's defaults, and checks driver and option names.
+ * Completes a log configuration with the daemon's defaults, and checks driver and options.
  * @throws invalidParameter for what dockerd refuses, notImplemented for what it has and Gantry has not
  */
 export function prepareLogConfig(given: LogConfig, daemon: EngineDefaults): LogConfig {
   const Type = given.Type || daemon.logDriver;
-  const Config: Record<string, string> = { ...(Type === daemon.logDriver ? daemon.logOptions : {}), ...given.Config };
-  if (Type === 'none') return { Type, Config };
-  const mode = Config.mode ?? '';
-  if (!['', 'blocking', 'non-blocking'].includes(mode)) {
-    throw invalidParameter(`logger: logging mode not supported: ${mode}`);
-  }
-  if (Config['max-buffer-size'] !== undefined && mode !== 'non-blocking') {
-    throw invalidParameter("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
-  }
-  if (UNBUILT.includes(Type)) {
-    throw notImplemented(`the log driver ${Type} is not built yet`, { hint: 'use json-file, local or none' });
-  }
-  if (Type !== 'json-file' && Type !== 'local') {
-    throw invalidParameter(`error looking up logging plugin ${Type}: plugin ${JSON.stringify(Type)} not found`);
-  }
-  for (const name of Object.keys(Config)) {
-    const known = Type === 'local' ? LOCAL_OPTIONS : JSON_FILE_OPTIONS;
-    if (name === 'mode' || name === 'max-buffer-size' || known.includes(name)) continue;
-    throw invalidParameter(`unknown log opt '${name}' for ${Type} log driver`);
-  }
-  if (mode === 'non-blocking') throw notImplemented('log option mode=non-blocking is not built yet');
-  if (TRUE.test(Config.compress ?? '')) {
-    throw notImplemented('log option compress is not built yet');
-  }
+  const defaults = Type === daemon.logDriver ? daemon.logOptions : cacheOptions(daemon.logOptions);
+  const Config: Record<string, string> = { ...defaults, ...given.Config };
+  checkLogOptions(Type, Config);
   return { Type, Config };
 }
 
 /**
- * Where a container's output goes. Without options a json-file log is rotated at 10 MB and three files are kept
- * (dockerd: never rotated); with max-size alone one file is kept, as in dockerd.
- * @throws system when max-size, max-file or compress has no usable value
+ * Checks a log driver and its options by name, as dockerd does when a container is made and when it starts.
+ * @throws invalidParameter for what dockerd refuses, notImplemented for a driver that it has and Gantry has not
  */
-export function logTarget(config: LogConfig, path: string, subject?: LogSubject): LogTarget {
-  if (config.Type === 'none') return { driver: 'none' };
-  const failed = (reason: string): GantryError =>
-    new GantryError('system', `failed to create task for container: failed to initialize logging driver: ${reason}`);
-  const options = config.Config ?? {};
-  const local = config.Type === 'local';
-  let maxSizeBytes = local ? LOCAL_MAX_SIZE_BYTES : DEFAULT_MAX_SIZE_BYTES;
-  let maxFiles = local ? LOCAL_MAX_FILES : options['max-size'] === undefined ? DEFAULT_MAX_FILES : 1;
-  if (options['max-size'] !== undefined) {
-    const size = parseSize(options['max-size'], 1000);
-    if (typeof size === 'string') throw failed(size);
-    if (size <= 0) throw failed('max-size must be a positive number');
-    maxSizeBytes = size;
+export function checkLogOptions(driver: string, options: Readonly<Record<string, string>>): void {
+  if (driver === 'none') return;
+  const mode = options.mode ?? '';
+  if (!['', 'blocking', 'non-blocking'].includes(mode)) {
+    throw invalidParameter(`logger: logging mode not supported: ${mode}`);
   }
-  const files = options['max-file'];
-  if (files !== undefined) {
-    if (!/^[+-]?\d+$/.test(files)) throw failed(`strconv.Atoi: parsing ${JSON.stringify(files)}: invalid syntax`);
-    if (Number(files) < 1) throw failed('max-file cannot be less than 1');
-    maxFiles = Number(files);
+  const buffer = options['max-buffer-size'];
+  if (buffer !== undefined) {
+    if (mode !== 'non-blocking') {
+      throw invalidParameter("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
+    }
+    const size = parseSize(buffer, 1024);
+    if (typeof size === 'string') throw invalidParameter(`error parsing option max-buffer-size: ${size}`);
   }
-  const { compress } = options;
-  if (compress !== undefined && !TRUE.test(compress) && !FALSE.test(compress)) {
-    throw failed(
-      `${local ? 'error reading compress log option: ' : ''}strconv.ParseBool: parsing ${JSON.stringify(compress)}: invalid syntax`,
-    );
+  const cache = options['cache-disabled'];
+  if (cache && goBoolean(cache) === undefined)
+    throw invalidParameter(`invalid value for option cache-disabled: ${cache}`);
+  if (UNBUILT.includes(driver)) {
+    throw notImplemented(`the log driver ${driver} is not built yet`, { hint: 'use json-file, local or none' });
   }
-  const attributes = subject && !local ? logAttributes(options, subject, failed) : undefined;
-  return { driver: 'json-file', path, maxSizeBytes, maxFiles, ...(attributes === undefined ? {} : { attributes }) };
+  const known = Object.hasOwn(OPTIONS, driver) ? OPTIONS[driver] : undefined;
+  if (!known) {
+    throw invalidParameter(`error looking up logging plugin ${driver}: plugin ${JSON.stringify(driver)} not found`);
+  }
+  for (const name of Object.keys(options)) {
+    if (COMMON.includes(name) || known.includes(name)) continue;
+    const where = driver === 'local' ? `log driver ${driver}` : `${driver} log driver`;
+    throw invalidParameter(`unknown log opt '${name}' for ${where}`);
+  }
+}
+
+/** Those of the daemon's options that count for every driver. */
+function cacheOptions(options: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => name.startsWith('cache-')));
 }

@@ -1,4 +1,5 @@
 import { invalidParameter, systemError } from '@gantry/errors';
+import { goBoolean } from './go-boolean.ts';
 
 /** What `--security-opt` said. */
 export type SecurityOptions = {
@@ -10,13 +11,6 @@ export type SecurityOptions = {
   /** Empty when not given; `unconfined`, `builtin`, or a profile's JSON text. */
   seccomp: string;
 };
-
-/** Go's strconv.ParseBool. */
-function parseBool(text: string): boolean | undefined {
-  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true;
-  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text)) return false;
-  return undefined;
-}
 
 /**
  * Parses `--security-opt` values. Labels are accepted and have no effect, as on every host without SELinux.
@@ -30,7 +24,7 @@ export function parseSecurityOptions(given: readonly string[] | null, noNewPrivi
     const at = option.indexOf(separator);
     const key = at < 0 ? option : option.slice(0, at);
     const value = at < 0 ? undefined : option.slice(at + 1);
-    const flag = value === undefined ? true : parseBool(value);
+    const flag = value === undefined ? true : goBoolean(value);
     if (value === undefined && key !== 'no-new-privileges' && key !== 'writable-cgroups') {
       throw systemError(`invalid --security-opt 1: ${JSON.stringify(option)}`);
     }
