@@ -1,7 +1,69 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
+import { execute } from '../harness/execute.ts';
 import { rootOnly } from '../harness/skip.ts';
+
+describe('links of a default bridge whose containers do not reach each other', { skip: rootOnly }, () => {
+  let daemon: TestDaemon;
+  before(async () => {
+    daemon = await startDaemon({ flags: ['--icc=false'] });
+    await ok('run', '-d', '--name', 'db', '--expose', '80', '--stop-timeout', '0', 'busybox', 'sh', '-c', serve);
+  });
+  after(() => daemon?.[Symbol.asyncDispose]());
+
+  const serve = 'httpd -p 80 -h /etc; httpd -p 81 -h /etc; exec sleep 1000';
+  const ok = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await daemon.docker(...args);
+    assert.equal(code, 0, `docker ${args.join(' ')}: ${stderr}`);
+    return stdout.trim();
+  };
+  const app = (...options: string[]): Promise<string> =>
+    ok('run', '-d', ...options, '--stop-timeout', '0', 'busybox', 'sleep', '1000');
+  const address = (): Promise<string> => ok('inspect', 'db', '-f', '{{.NetworkSettings.Networks.bridge.IPAddress}}');
+  const reaches = async (from: string, to: string): Promise<boolean> =>
+    (
+      await daemon.docker('exec', from, 'sh', '-c', `printf 'GET /passwd HTTP/1.0\\r\\n\\r\\n' | nc -w 1 ${to}`)
+    ).stdout.includes('root');
+  const explained = async (from: string, to: string): Promise<string> =>
+    JSON.parse((await daemon.gantry('network', 'explain', '--format', 'json', from, to)).stdout).verdict;
+
+  test('only the one that links reaches the linked container, and only at its exposed ports', async () => {
+    await app('--name', 'app', '--link', 'db:store');
+    await app('--name', 'stranger');
+    assert.equal(await reaches('app', 'store 80'), true);
+    assert.equal(await reaches('app', 'store 81'), false);
+    assert.equal(await reaches('stranger', `${await address()} 80`), false);
+    assert.equal(await explained('app', 'db:80'), 'arrives');
+    assert.equal(await explained('app', 'db:81'), 'dropped');
+    assert.equal(await explained('stranger', 'db:80'), 'dropped');
+  });
+
+  test('the link follows its container to another address, and who gets the old one is not reached', async () => {
+    const before = await address();
+    await ok('stop', 'db');
+    await app('--name', 'next', '--network', 'bridge', '--expose', '80');
+    await ok('start', 'db');
+    assert.notEqual(await address(), before);
+    assert.equal(await reaches('app', `${await address()} 80`), true);
+    const rules = await execute('nft', ['list', 'set', 'inet', `gantry-${daemon.bridge}`, 'linked']);
+    assert.equal(rules.stdout.match(/ tcp . 80/g)?.length, 1, rules.stdout);
+  });
+
+  test('links stay open over the end of the daemon, and on and off the bridge; their removal closes them', async () => {
+    await daemon.end('SIGKILL');
+    await daemon.start();
+    assert.equal(await reaches('app', 'store 80'), true);
+    await ok('network', 'disconnect', 'bridge', 'app');
+    await ok('network', 'connect', 'bridge', 'app');
+    assert.equal(await reaches('app', 'store 80'), true);
+    await ok('network', 'disconnect', 'bridge', 'db');
+    await ok('network', 'connect', 'bridge', 'db');
+    assert.equal(await reaches('app', `${await address()} 80`), true);
+    await ok('rm', '--link', 'app/store');
+    assert.equal(await reaches('app', `${await address()} 80`), false);
+  });
+});
 
 describe('links of the default bridge', { skip: rootOnly }, () => {
   let daemon: TestDaemon;

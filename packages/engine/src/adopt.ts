@@ -4,6 +4,7 @@ import { cgroup } from '@gantry/linux';
 import { forgetHalfConnected } from './containers/connect.ts';
 import type { Container } from './containers/container.ts';
 import { autoRemove, type RunEnd, recordExit, watchRun } from './containers/exit.ts';
+import { openLinks } from './containers/link-changes.ts';
 import { resumePublish } from './containers/publish.ts';
 import { startLocked } from './containers/start.ts';
 import { toTrash } from './containers/trash.ts';
@@ -46,6 +47,9 @@ export async function adoptContainers(context: EngineContext): Promise<void> {
       adopt(context, container).catch((error: unknown) => context.log(`take over ${container.id}`, error)),
     ),
   );
+  for (const container of running) {
+    if (container.run) await context.inBackground(`open the links of ${container.id}`, openLinks(context, container));
+  }
   adoptExecs(context);
   await removeUnknown(context);
 }

@@ -1,5 +1,13 @@
 import type { Step } from '@gantry/runtime';
-import type { Endpoint, Gateways, NetworkAttachment, NetworkRecord, NetworkStack, RepublishRequest } from './face.ts';
+import type {
+  Endpoint,
+  Gateways,
+  LinkedPort,
+  NetworkAttachment,
+  NetworkRecord,
+  NetworkStack,
+  RepublishRequest,
+} from './face.ts';
 
 export type AttachRequest = Parameters<NetworkStack['attach']>[0];
 
@@ -22,6 +30,8 @@ export interface NetworkDriver {
   unplug?(endpoint: Endpoint): { readonly host: readonly Step[]; readonly inside: readonly Step[] };
   /** As NetworkStack.republish; where it is missing, ports are not published at all. */
   republish?(endpoint: Endpoint, request: RepublishRequest): Promise<Endpoint>;
+  /** As NetworkStack.link. */
+  link?(endpoint: Endpoint, ports: readonly LinkedPort[]): Promise<void>;
   resumePorts?(endpoint: Endpoint, shim: RepublishRequest['shim']): Promise<void>;
   /** Tidies up behind a container that runs now; `pid` is a process in its network namespace. */
   started(network: NetworkRecord, endpoint: Endpoint, pid: number): Promise<void>;

@@ -85,6 +85,9 @@ export type Endpoint = {
   readonly sysctls?: readonly string[];
 };
 
+/** A port of another container on the same network that is open to an endpoint, though the network keeps its containers apart. */
+export type LinkedPort = { readonly address: string; readonly protocol: Protocol; readonly port: number };
+
 /** What openNetworkStack needs beside the options of a user. */
 export type NetworkStackOptions = NetworkOptions & {
   readonly store: StateStore;
@@ -246,6 +249,12 @@ export interface NetworkStack extends AsyncDisposable {
    * @returns the endpoint as it is now @throws system in Docker's words when a port cannot be had: all is as it was then
    */
   republish(endpoint: Endpoint, request: RepublishRequest): Promise<Endpoint>;
+  /**
+   * Opens exactly these ports of others to an endpoint, in place of those that were open to it; its own detach closes them.
+   * For networks whose containers do not reach each other (icc off); on others it changes nothing. Known to this process alone.
+   * @throws notImplemented without rules (`--iptables=false`), unavailable where the host does not forward
+   */
+  link(endpoint: Endpoint, ports: readonly LinkedPort[]): Promise<void>;
   /** Holds an endpoint's ports again, for a shim that let go of all after a change of them that was cut off. */
   resumePorts(endpoint: Endpoint, shim: Pick<Shim, 'hold' | 'release'>): Promise<void>;
   /**

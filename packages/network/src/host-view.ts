@@ -118,3 +118,13 @@ export function firstIndexInNewNamespace(links: readonly netlink.Link[]): number
 function present<T>(list: readonly (T | undefined)[]): T[] {
   return list.filter(item => item !== undefined);
 }
+
+/** Whether packets of a family are forwarded at all. */
+export function forwards(six: boolean): boolean {
+  try {
+    const name = six ? 'ipv6/conf/all/forwarding' : 'ipv4/ip_forward';
+    return readFileSync(`/proc/sys/net/${name}`, 'utf8').trim() !== '0';
+  } catch {
+    return false;
+  }
+}

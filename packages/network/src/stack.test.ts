@@ -124,6 +124,35 @@ inOwnNetwork(import.meta.filename, () => {
     dropBridge();
   });
 
+  test('a removal that fails at once frees the port and the address all the same', async () => {
+    let broken = false;
+    const { stack, warnings } = await openTestStack({
+      launcher: {
+        run: steps => {
+          if (broken) throw new Error('no launcher');
+          return Promise.resolve(runSteps(steps));
+        },
+      },
+    });
+    const request = {
+      networkId: stack.get('bridge').id,
+      containerId: 'c'.repeat(64),
+      macAddress: undefined,
+      ipv4Address: '172.17.0.9',
+      interfaceName: 'eth0',
+      ports: [publish(80, 8080)],
+    };
+    const { endpoint } = await stack.attach(request);
+    broken = true;
+    await stack.detach(endpoint);
+    broken = false;
+    assert.match(warnings.splice(0).join(), /removing endpoint \w+ from network bridge: Error: no launcher/);
+    await stack.detach((await stack.attach(request)).endpoint);
+    assert.deepEqual(warnings, []);
+    await stack[Symbol.asyncDispose]();
+    dropBridge();
+  });
+
   test('a bridge takes 1023 containers, and the next one is told', async () => {
     const { stack } = await openTestStack();
     const request = {

@@ -264,6 +264,9 @@ export async function openNetworkStack(options: NetworkStackOptions): Promise<Ne
       endpoints.get(network.id)?.set(next.id, next);
       return next;
     },
+    async link(endpoint, ports) {
+      await driverOf(get(endpoint.networkId)).link?.(endpoint, ports);
+    },
     async resumePorts(endpoint, shim) {
       await driverOf(get(endpoint.networkId)).resumePorts?.(endpoint, shim);
     },

@@ -16,6 +16,7 @@ import { isUserDefinedNetwork } from '../validate/modes.ts';
 import type { Container, Run } from './container.ts';
 import { addressWishes, checkEndpointSettings, InterfaceNames, interfaceSysctls } from './endpoint-settings.ts';
 import { gatewayEndpoints } from './gateways.ts';
+import { openLinks, openToLinking } from './link-changes.ts';
 import { sharedWith } from './networks.ts';
 import { startResolver } from './resolver.ts';
 
@@ -177,6 +178,7 @@ async function plugIn(
     ];
     await plug([...parent.map(step => forPid(step, shim.pid)), ...enter(shim.pid)], inside, name, context, run);
     facts.endpoints = [...facts.endpoints, endpoint];
+    if (network.name === 'bridge') await linkAgain(context, container);
     void networks.started(endpoint, shim.pid);
     container.facts.networkIds[network.name] = network.id;
     if (isUserDefinedNetwork(network.name)) await resolve(context, container, run);
@@ -222,6 +224,12 @@ function encoded(message: netlink.Message): Uint8Array {
   return netlink.encode([message]).bytes;
 }
 
+/** What links open on the default bridge, for a container that got onto it again. */
+async function linkAgain(context: EngineContext, container: Container): Promise<void> {
+  await openLinks(context, container);
+  await openToLinking(context, container);
+}
+
 /** The network's own words for a failure at one of its steps. */
 function explained(container: Container, network: NetworkRecord, endpoint: Endpoint, error: unknown): GantryError {
   const failure = error instanceof GantryError ? (error.cause as Partial<StepFailure> | undefined) : undefined;
@@ -258,6 +266,7 @@ async function unplug(
   if (!endpoint) return;
   context.names.leave(endpoint);
   facts.endpoints = facts.endpoints.filter(one => one !== endpoint);
+  if (network.name === 'bridge') await openToLinking(context, container);
   await networks.unplug(endpoint, enter(shim.pid));
   await networks.detach(endpoint);
   const after = gatewayEndpoints(context, container, facts.endpoints);

@@ -10,6 +10,7 @@ import { cleanUpRun } from './clean-up.ts';
 import type { Container, Run } from './container.ts';
 import type { RunFacts } from './document.ts';
 import { unmount } from './host-mounts.ts';
+import { openToLinking } from './link-changes.ts';
 import { compressLog, watchLog } from './log-upkeep.ts';
 import { removeContainer } from './remove.ts';
 import { endResolver, startResolver } from './resolver.ts';
@@ -92,7 +93,11 @@ export async function recordExit(
   unmountEvents(context, container);
   // Before the container's directory may be renamed to the trash, since it is unmounted by its path.
   await unmount(context, runFacts.hostMounts);
-  const detached = Promise.all(runFacts.endpoints.map(endpoint => networks.detach(endpoint)));
+  const detached = (async () => {
+    // Before its address may be another's.
+    if (context.containers.linking(container.id).size > 0) await openToLinking(context, container, true);
+    await Promise.all(runFacts.endpoints.map(endpoint => networks.detach(endpoint)));
+  })();
   // Who reads of the exit may publish the same ports at once.
   const ports = runFacts.endpoints.some(endpoint => endpoint.ports.length > 0);
   const settled = Promise.all([detached, cleanUpRun(context, container, runFacts), releaseVolumes(context, container)]);

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
-import { invalidParameter, isGantryError, notImplemented, systemError } from '@gantry/errors';
+import { invalidParameter, isGantryError, systemError } from '@gantry/errors';
+import type { LinkedPort, Protocol } from '@gantry/network';
 import type { EngineContext } from '../context.ts';
 import type { ContainerConfig, HostConfig } from '../documents/index.ts';
 import type { Container } from './container.ts';
@@ -68,12 +69,6 @@ export type LinkedParts = {
 export function linkedParts(context: EngineContext, container: Container): LinkedParts {
   const links = linkedContainers(context, container);
   if (links.length === 0 || !container.document.networks.bridge) return { env: [], hosts: [] };
-  const bridge = context.options.networks.get('bridge');
-  if (bridge.options['com.docker.network.bridge.enable_icc'] === 'false') {
-    throw notImplemented('links between containers are not built yet where the default bridge has icc off', {
-      hint: 'put both containers on a network of their own and use their names',
-    });
-  }
   const parts = links.map(({ alias, child }) => {
     const full = `/${container.name}/${alias}`;
     if (!child.run) throw systemError(`Cannot link to a non running container: /${child.name} AS ${full}`);
@@ -89,6 +84,16 @@ export function linkedParts(context: EngineContext, container: Container): Linke
   return { env: parts.flatMap(({ env }) => env), hosts: parts.flatMap(({ hosts }) => hosts) };
 }
 
+/** The exposed ports of the linked containers that run now, but for one that ends, at their addresses on the default bridge. */
+export function linkedPorts(context: EngineContext, container: Container, gone?: Container): LinkedPort[] {
+  return linkedContainers(context, container).flatMap(({ child }) => {
+    const endpoint =
+      child === gone ? undefined : child.run?.facts.endpoints.find(({ networkName }) => networkName === 'bridge');
+    const address = endpoint?.ipv4?.address;
+    return address === undefined ? [] : exposedPorts(child.document.config).map(port => ({ ...port, address }));
+  });
+}
+
 /** What a linked container is called in /etc/hosts: the alias, its host name, its name. */
 export function linkNames(alias: string, { name, document }: Container): string {
   return [alias, document.config.Hostname, ...(alias === name ? [] : [name])].join(' ');
@@ -97,10 +102,7 @@ export function linkNames(alias: string, { name, document }: Container): string 
 /** The variables that tell of a linked container. @see Docker's documentation, "Legacy container links" */
 function linkEnvironment(alias: string, full: string, address: string, config: ContainerConfig): string[] {
   const prefix = alias.toUpperCase().replaceAll('-', '_');
-  const ports = Object.keys(config.ExposedPorts ?? {})
-    .map(port => /^(\d+)(?:\/(\w+))?$/.exec(port))
-    .flatMap(match => (match ? [{ port: Number(match[1]), protocol: match[2] ?? 'tcp' }] : []))
-    .sort((a, b) => a.port - b.port || (a.protocol === 'tcp' ? -1 : 1));
+  const ports = exposedPorts(config);
   const first = ports.find(({ protocol }) => protocol === 'tcp') ?? ports[0];
   return [
     ...(first ? [`${prefix}_PORT=${first.protocol}://${address}:${first.port}`] : []),
@@ -118,6 +120,14 @@ function linkEnvironment(alias: string, full: string, address: string, config: C
       .filter(assignment => /^(?!(?:HOME|PATH)=)[^=]+=/.test(assignment))
       .map(assignment => `${prefix}_ENV_${assignment}`),
   ];
+}
+
+/** The ports that a container says it serves, in rising order, TCP first. */
+function exposedPorts({ ExposedPorts }: ContainerConfig): Omit<LinkedPort, 'address'>[] {
+  return Object.keys(ExposedPorts ?? {})
+    .map(port => /^(\d+)(?:\/(tcp|udp|sctp))?$/.exec(port))
+    .flatMap(match => (match ? [{ port: Number(match[1]), protocol: (match[2] ?? 'tcp') as Protocol }] : []))
+    .sort((a, b) => a.port - b.port || (a.protocol === 'tcp' ? -1 : 1));
 }
 
 /**

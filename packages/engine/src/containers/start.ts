@@ -23,7 +23,7 @@ import { watchRun } from './exit.ts';
 import type { StartRecord } from './explain-start.ts';
 import { unmount } from './host-mounts.ts';
 import { namespaceJoins } from './joins.ts';
-import { tellLinking } from './link-changes.ts';
+import { openLinks, openToLinking, tellLinking } from './link-changes.ts';
 import { linkedParts } from './links.ts';
 import { explainMount } from './mount-failure.ts';
 import { attachNetworks, networkOwner } from './networks.ts';
@@ -160,6 +160,7 @@ async function launch(
   facts.etc = built.etc;
   facts.logPath = built.log.driver === 'json-file' ? built.log.path : '';
   await job.span('write the state', () => intention);
+  await openLinks(context, container);
   mountEvents(context, container);
   undo.push('tell of the unmount', () => unmountEvents(context, container));
   const attachments = container.pendingAttachments;
@@ -201,6 +202,7 @@ async function launch(
   facts.run = { ...run, launched: true };
   beginHealth(container);
   watchRun(context, container, shim, facts.run);
+  await openToLinking(context, container);
   void context.inBackground(`tell those that link to ${id}`, tellLinking(context, container));
   context.containerEvent(container, 'start');
   void context.inBackground(`save ${id}`, context.storage.saveFacts(container));

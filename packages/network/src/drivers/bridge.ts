@@ -1,7 +1,7 @@
-import { systemError, unavailable } from '@gantry/errors';
+import { notImplemented, systemError, unavailable } from '@gantry/errors';
 import { linkIndex, netlink } from '@gantry/linux';
 import type { Launcher } from '@gantry/runtime';
-import { type BridgeDevice, bridgeName, openBridgeDevice } from '../bridge-device.ts';
+import { type BridgeDevice, bridgeName, isDefault, openBridgeDevice } from '../bridge-device.ts';
 import { compileEndpoint, hostLinkName, rejoinSteps, removalSteps } from '../bridge-endpoint.ts';
 import { BridgeOption } from '../bridge-options.ts';
 import { containerSide, defaultRoutes } from '../container-link.ts';
@@ -11,7 +11,7 @@ import { EndpointAddresses, type TakenAddresses } from '../endpoint-addresses.ts
 import type { DefaultBridgeOptions, Endpoint, NetworkRecord, PublishedPort } from '../face.ts';
 import type { Firewall } from '../firewall/firewall.ts';
 import type { FirewallBridge, GatewayMode } from '../firewall/rules.ts';
-import type { HostView } from '../host-view.ts';
+import { forwards, type HostView } from '../host-view.ts';
 import { newId } from '../id.ts';
 import type { PoolRange } from '../ipam.ts';
 import { isLinkName, isOn, mtuOf } from '../network-options.ts';
@@ -242,6 +242,21 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
       return next;
     },
 
+    async link(endpoint, ports) {
+      if (bridgeOf(endpoint.networkId).icc) return;
+      if (ports.length > 0) {
+        if (!context.firewall) {
+          throw notImplemented('links where containers do not reach each other (icc off) need rules (--iptables)');
+        }
+        if (!forwards(false)) {
+          throw unavailable('links where containers do not reach each other (icc off) need a host that forwards', {
+            hint: 'turn on net.ipv4.ip_forward (or the daemon’s --ip-forward)',
+          });
+        }
+      }
+      await context.firewall?.link(endpoint, ports);
+    },
+
     async resumePorts(endpoint, shim) {
       await holdAgain(endpoint, shim, context.firewall !== undefined);
     },
@@ -253,13 +268,19 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
     async detach(_network, endpoint) {
       const bridge = bridgeOf(endpoint.networkId);
       if (!bridge.endpoints.delete(hostLinkName(endpoint.id))) return;
-      const work = Promise.all([
-        removePorts(context.firewall, endpoint),
-        context.run(removalSteps(endpoint, bridge.device.index, linkIndex(hostLinkName(endpoint.id)))),
-      ]).then(
-        () => {},
-        error => context.warn(`removing endpoint ${endpoint.id} from network ${endpoint.networkName}`, error),
-      );
+      const removals: (() => Promise<unknown>)[] = [
+        () => removePorts(context.firewall, endpoint),
+        () => context.run(removalSteps(endpoint, bridge.device.index, linkIndex(hostLinkName(endpoint.id)))),
+      ];
+      const work = Promise.all(
+        removals.map(async removal => {
+          try {
+            await removal();
+          } catch (error) {
+            context.warn(`removing endpoint ${endpoint.id} from network ${endpoint.networkName}`, error);
+          }
+        }),
+      ).then(() => {});
       leaving.set(endpoint, work);
       await work;
       leaving.delete(endpoint);
@@ -313,6 +334,7 @@ function firewallBridge({ record, device, icc }: OpenBridge): FirewallBridge {
     ...(record.options[BridgeOption.hostIPv4] ? { source: record.options[BridgeOption.hostIPv4] } : {}),
     ...(record.options[BridgeOption.hostIPv6] ? { source6: record.options[BridgeOption.hostIPv6] } : {}),
     trusted: trustedLinks(record),
+    linkable: isDefault(record),
   };
 }
 

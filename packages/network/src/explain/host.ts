@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { HostView } from '../host-view.ts';
 import { parsePrefix, prefixContains, prefixOf } from '../prefix.ts';
 
@@ -29,16 +28,6 @@ export function linkWith(view: HostView, address: string): string | undefined {
   if (address === '::1' || (!address.includes(':') && address.startsWith('127.'))) return 'lo';
   const owner = view.addresses.find(one => one.address === address)?.linkIndex;
   return view.links.find(({ index }) => index === owner)?.name;
-}
-
-/** Whether packets of a family are forwarded at all. */
-export function forwards(six: boolean): boolean {
-  try {
-    const name = six ? 'ipv6/conf/all/forwarding' : 'ipv4/ip_forward';
-    return readFileSync(`/proc/sys/net/${name}`, 'utf8').trim() !== '0';
-  } catch {
-    return false;
-  }
 }
 
 /** An address of this machine by which others reach it. */

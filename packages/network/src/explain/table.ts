@@ -1,6 +1,6 @@
 import { ipText, netlink, nftables as nft, SystemCallError } from '@gantry/linux';
 import { type ForeignForwarder, foreignForwarders } from '../firewall/foreign.ts';
-import { PORT_SETS } from '../firewall/port-elements.ts';
+import { LINKED_SET, linkedKey, PORT_SETS } from '../firewall/port-elements.ts';
 import { ruleCount, Sets, type TableOptions, tableOf, USER_CHAIN } from '../firewall/rules.ts';
 
 /** What our table says now, read from the kernel. */
@@ -19,6 +19,8 @@ export type TableView = {
     port: number,
   ) => { address: string; port: number } | undefined;
   readonly isOpen: (address: string, protocol: string, port: number) => boolean;
+  /** Whether a link lets this caller in. */
+  readonly isLinked: (from: string, to: string, protocol: string, port: number) => boolean;
   readonly closed: TableOptions['closed'];
   /** Forward chains of others that drop what they do not admit. */
   readonly foreign: readonly ForeignForwarder[];
@@ -43,7 +45,7 @@ export function readTable(bridge: string, closed: TableOptions['closed'], bridge
   const links = new Map(
     (Object.keys(Sets) as (keyof typeof Sets)[]).map(set => [set, new Set(read(Sets[set]).map(({ key }) => hex(key)))]),
   );
-  const ports = new Map(PORT_SETS.flatMap(set => [set, `${set}6`]).map(set => [set, read(set)]));
+  const ports = new Map(PORT_SETS.map(set => [set, read(set)]));
   const ranges = [...read(Sets.masqueraded), ...read(Sets.masqueraded6)].map(({ key }) => Buffer.from(key));
   return {
     name: table.name,
@@ -54,13 +56,17 @@ export function readTable(bridge: string, closed: TableOptions['closed'], bridge
     published: (address, protocol, port) => find(ports, address, protocol, port),
     isOpen: (address, protocol, port) =>
       ports.get(`open-ports${suffix(address)}`)?.some(({ key }) => key.equals(exact(address, protocol, port))) ?? false,
+    isLinked: (from, to, protocol, port) => {
+      const asked = Buffer.from(linkedKey(from, to, protocol as 'tcp', port));
+      return ports.get(LINKED_SET)?.some(({ key }) => key.equals(asked)) ?? false;
+    },
     closed,
     foreign: foreignForwarders(socket, bridges),
   };
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-const suffix = (address: string): string => (address.includes(':') ? '6' : '');
+const suffix = (address: string): '6' | '' => (address.includes(':') ? '6' : '');
 
 function exact(address: string, protocol: string, port: number): Buffer {
   return Buffer.from(nft.concat(nft.address(address), nft.protocol(protocol as 'tcp'), nft.port(port)));

@@ -1,8 +1,8 @@
 import type { Endpoint, NetworkRecord } from '../face.ts';
-import type { HostView } from '../host-view.ts';
+import { forwards, type HostView } from '../host-view.ts';
 import { targetOf } from '../port-spans.ts';
 import type { PacketPath, PathEnd, PathRequest, PathStep } from './face.ts';
-import { forwards, inSubnet, linkWith, outerAddress, routeTo } from './host.ts';
+import { inSubnet, linkWith, outerAddress, routeTo } from './host.ts';
 import type { TableView } from './table.ts';
 
 /** All that the way of a packet depends on, as it is now. */
@@ -15,6 +15,16 @@ export type PathState = {
   readonly bridgeOf: (network: NetworkRecord) => string | undefined;
   readonly endpoints: readonly Endpoint[];
   readonly nameOf: (containerId: string) => string;
+};
+
+/** A packet at our forward chain. */
+type Forwarded = {
+  readonly inLink: string;
+  readonly out: string;
+  readonly source: string;
+  readonly to: string;
+  readonly port: number | undefined;
+  readonly translated: boolean;
 };
 
 type Outcome = { readonly verdict: PacketPath['verdict']; readonly hint?: string };
@@ -157,14 +167,26 @@ class Walk {
     const { table } = this.#state;
     const icc = table ? table.has('pairs', bridge, bridge) : true;
     if (!icc) {
+      const source = (to.includes(':') ? from.ipv6 : from.ipv4)?.address ?? '';
+      if (this.#isLinked(source, to)) {
+        this.#step(
+          `bridge ${bridge}`,
+          'its ports are isolated from each other; the host answers for a linked container',
+        );
+        return this.#atHost(bridge, source, to);
+      }
       return this.#drop(
         `bridge ${bridge}`,
         'its ports are isolated from each other',
-        'icc is off on this network: publish a port, or put both on another network',
+        'icc is off on this network: publish a port, link the container (its exposed ports), or put both on another network',
       );
     }
     this.#step(`bridge ${bridge}`, 'switches the frame; no rule of ours is asked');
     return this.#inContainer(target);
+  }
+
+  #isLinked(source: string, to: string, port = this.#port): boolean {
+    return port !== undefined && (this.#state.table?.isLinked(source, to, this.#request.protocol, port) ?? false);
   }
 
   #inContainer(target: Endpoint, port = this.#port): Outcome {
@@ -277,7 +299,7 @@ class Walk {
     this.#step('host', `forwards by ${out}`);
     const target = this.#owner(to);
     if (table) {
-      const refused = this.#ownForward(table, inLink, out, to, port, translated);
+      const refused = this.#ownForward(table, { inLink, out, source, to, port, translated });
       if (refused) return refused;
       for (const { table: name, chain, family, admitsFrom, admitsTo } of table.foreign) {
         if (family !== 1 && (family === 10) !== six) continue;
@@ -299,14 +321,7 @@ class Walk {
   }
 
   /** Our own forward chain, rule by rule; undefined when it lets the packet pass. */
-  #ownForward(
-    table: TableView,
-    inLink: string,
-    out: string,
-    to: string,
-    port: number | undefined,
-    translated: boolean,
-  ): Outcome | undefined {
+  #ownForward(table: TableView, { inLink, out, source, to, port, translated }: Forwarded): Outcome | undefined {
     const place = `table inet ${table.name}, chain forward`;
     if (!table.whole) this.#step(place, 'somebody changed it: it is written again within seconds', 'unsure');
     if (table.userRules > 0) {
@@ -339,9 +354,12 @@ class Walk {
     const open = port !== undefined && table.isOpen(to, this.#request.protocol, port);
     if (open && table.has(`routed${six}`, out))
       return void this.#step(place, 'a port of a routed network that was opened');
+    if (open && table.has('trusted', inLink, out))
+      return void this.#step(place, `published ports are open to ${inLink}, which the network trusts`);
     if (table.has(`unprotected${six}`, out) && !table.has('bridges', inLink)) {
       return void this.#step(place, 'its network is without protection (nat-unprotected)');
     }
+    if (this.#isLinked(source, to, port)) return void this.#step(place, 'a port of a linked container passes');
     return this.#drop(
       place,
       'nothing else reaches containers',

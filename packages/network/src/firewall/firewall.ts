@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { netlink, nftables as nft, SystemCallError } from '@gantry/linux';
 import type { Launcher, Step } from '@gantry/runtime';
-import type { Endpoint } from '../face.ts';
+import type { Endpoint, LinkedPort } from '../face.ts';
 import { isHostAddress } from '../host-view.ts';
 import { targetOf } from '../port-spans.ts';
 import { sysctlStep } from '../step.ts';
 import { abandonedMessages, disownMessages, foreignMessages } from './foreign.ts';
-import { PORT_SETS, type PortElements, type PortSet, portElements, portMessages } from './port-elements.ts';
+import { linkedElements, PORT_SETS, type PortElements, portElements, portMessages } from './port-elements.ts';
 import {
   bridgeMessages,
   type FirewallBridge,
@@ -36,7 +36,9 @@ export interface Firewall {
   forgetConnections(endpoint: Endpoint): Promise<void>;
   /** Changes what `before` has published to what `after` has, in one transaction. */
   changePorts(before: Endpoint, after: Endpoint, all: () => readonly Endpoint[]): Promise<void>;
-  /** Undoes `addPorts`, also when it never ran. */
+  /** Opens exactly these ports of others to an endpoint of the same bridge. */
+  link(endpoint: Endpoint, ports: readonly LinkedPort[]): Promise<void>;
+  /** Undoes `addPorts` and `link`, also when they never ran. */
   removePorts(endpoint: Endpoint): Promise<void>;
   /** Makes the table what it must be with these endpoints, and our rules in foreign chains, whatever has become of them. */
   restore(endpoints: readonly Endpoint[]): Promise<void>;
@@ -59,6 +61,10 @@ export type FirewallOptions = {
 export function openFirewall({ bridge: defaultBridge, run, warn, closed }: FirewallOptions): Firewall {
   const table = tableOf(defaultBridge);
   const bridges = new Map<string, FirewallBridge>();
+  /** What is open to an endpoint by links, by its id. */
+  const linked = new Map<string, PortElements>();
+  const allElements = (endpoints: readonly Endpoint[]): PortElements =>
+    new Map([...portElements(endpoints), ...[...linked.values()].reduce(joined, new Map())]);
   let begun = false;
   let closedBefore = 0;
   const watch = watchRuleset();
@@ -100,10 +106,7 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
 
   const write = async (elements: PortElements): Promise<void> => {
     if (bridges.size === 0) return;
-    await run([
-      // Answers to the loopback address come back by the bridge.
-      ...[...bridges.keys()].map(name => sysctlStep(`net/ipv4/conf/${name}/route_localnet`, '1', [2])),
-    ]);
+    await run([...bridges.values()].flatMap(bridgeSettings));
     closedBefore = closed.size;
     const messages = (anew: boolean) => tableMessages(table, [...bridges.values()], elements, { closed }, anew);
     await transact(messages(false)).catch(async (error: unknown) => {
@@ -112,6 +115,18 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
       await transact(messages(true));
     });
     await admit();
+  };
+
+  const link = async ({ id }: Endpoint, after: PortElements): Promise<void> => {
+    const { gone, come } = difference(linked.get(id) ?? new Map(), after);
+    if ([...after.values()].some(list => list.length > 0)) linked.set(id, after);
+    else linked.delete(id);
+    await transact([
+      // Deleting what is not there fails; adding what is there does not.
+      ...portMessages(nft.addElements, table, gone),
+      ...portMessages(nft.deleteElements, table, gone),
+      ...portMessages(nft.addElements, table, come),
+    ]);
   };
 
   return {
@@ -127,7 +142,7 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
       }
       bridges.set(bridge.name, bridge);
       if (!begun) return;
-      await run([sysctlStep(`net/ipv4/conf/${bridge.name}/route_localnet`, '1', [2])]);
+      await run(bridgeSettings(bridge));
       // A first IPv6 network may have closed forwarding.
       if (closedBefore !== closed.size) await write(readPortElements(table));
       else await transact(bridgeMessages(table, [bridge]));
@@ -149,7 +164,9 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
       const messages = portMessages(nft.addElements, table, portElements([endpoint]));
       return messages.length === 0 ? [] : [nftStep(messages)];
     },
+    link: (endpoint, ports) => link(endpoint, linkedElements(endpoint, ports)),
     async removePorts(endpoint) {
+      if (linked.has(endpoint.id)) await tolerating(ENOENT, link(endpoint, new Map()));
       const elements = portElements([endpoint]);
       const add = portMessages(nft.addElements, table, elements);
       if (add.length === 0) return;
@@ -167,7 +184,7 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
       } catch (error) {
         if (!(error instanceof SystemCallError && error.errno === ENOENT)) throw error;
         // Somebody took elements away that we knew of.
-        await write(portElements(all()));
+        await write(allElements(all()));
       }
     },
     async forgetConnections(endpoint) {
@@ -191,12 +208,12 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
       }
     },
     async restore(endpoints) {
-      await write(portElements(endpoints));
+      await write(allElements(endpoints));
     },
     async check(endpoints) {
       if (!watch.changed() || bridges.size === 0) return;
       if (isWhole(table, closed)) await admit();
-      else await write(portElements(endpoints()));
+      else await write(allElements(endpoints()));
     },
     close: () => {
       watch[Symbol.dispose]();
@@ -206,6 +223,27 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
 }
 
 const ENOENT = 2;
+
+/** What the kernel must do at a bridge for our rules to be asked. */
+function bridgeSettings({ name, icc, linkable }: FirewallBridge): Step[] {
+  return [
+    // Answers to the loopback address come back by the bridge.
+    sysctlStep(`net/ipv4/conf/${name}/route_localnet`, '1', [ENOENT]),
+    // Its ports are isolated from each other: the host answers for a neighbour and forwards what the rules let pass.
+    ...(linkable && !icc
+      ? [
+          sysctlStep(`net/ipv4/conf/${name}/proxy_arp_pvlan`, '1', [ENOENT]),
+          // Else it answers after up to 0.8 s, in case the neighbour does so itself, which it cannot.
+          sysctlStep(`net/ipv4/neigh/${name}/proxy_delay`, '0', [ENOENT]),
+        ]
+      : []),
+  ];
+}
+
+/** The elements of both. */
+function joined(some: PortElements, more: PortElements): PortElements {
+  return new Map([...some, ...[...more].map(([set, list]) => [set, [...(some.get(set) ?? []), ...list]] as const)]);
+}
 
 /** The elements that only one of two has. */
 function difference(
@@ -289,6 +327,5 @@ function readPortElements(table: nft.Table): PortElements {
       throw error;
     }
   };
-  const sets = PORT_SETS.flatMap((name): PortSet[] => [name, `${name}6`]);
-  return new Map(sets.map(set => [set, read(set)] as const).filter(([, elements]) => elements.length > 0));
+  return new Map(PORT_SETS.map(set => [set, read(set)] as const).filter(([, elements]) => elements.length > 0));
 }

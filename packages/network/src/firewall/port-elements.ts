@@ -1,19 +1,26 @@
 import { type netlink, nftables as nft } from '@gantry/linux';
-import type { Endpoint } from '../face.ts';
+import type { Endpoint, LinkedPort } from '../face.ts';
 import { type PortSpan, portSpans, targetOf } from '../port-spans.ts';
 
 const { DataType: Type } = nft;
 
 /** The maps and sets that published ports are elements of; those of IPv6 end in 6. */
-export const PORT_SETS = ['ports', 'wildcard-ports', 'ranges', 'open-ports'] as const;
-export type PortSet = (typeof PORT_SETS)[number] | `${(typeof PORT_SETS)[number]}6`;
+const PUBLISHED_SETS = ['ports', 'wildcard-ports', 'ranges', 'open-ports'] as const;
+/** Who may call whom at which port, where containers of one bridge do not reach each other. */
+export const LINKED_SET = 'linked';
+export type PortSet = (typeof PUBLISHED_SETS)[number] | `${(typeof PUBLISHED_SETS)[number]}6` | typeof LINKED_SET;
+/** All sets whose elements are ports. */
+export const PORT_SETS: readonly PortSet[] = [
+  ...PUBLISHED_SETS.flatMap((name): PortSet[] => [name, `${name}6`]),
+  LINKED_SET,
+];
 
 /** Elements by the set that they belong to. */
 export type PortElements = ReadonlyMap<PortSet, readonly nft.SetElement[]>;
 
 /** How the sets of published ports are defined. */
 export function portSetDefinitions(): nft.SetDefinition[] {
-  return (['ipv4', 'ipv6'] as const).flatMap(family => {
+  const published = (['ipv4', 'ipv6'] as const).flatMap((family): nft.SetDefinition[] => {
     const six = family === 'ipv6' ? '6' : '';
     const exact = nft.concatenated(Type[family], Type.protocol, Type.port);
     const target = nft.concatenated(Type[family], Type.port);
@@ -25,6 +32,23 @@ export function portSetDefinitions(): nft.SetDefinition[] {
       { name: `open-ports${six}`, key: exact },
     ];
   });
+  return [...published, { name: LINKED_SET, key: nft.concatenated(Type.ipv4, Type.ipv4, Type.protocol, Type.port) }];
+}
+
+/** The elements that open ports of others to the address of an endpoint. IPv4 alone, as in Docker. */
+export function linkedElements({ ipv4 }: Endpoint, ports: readonly LinkedPort[]): PortElements {
+  const keys = new Map(
+    ports.map(({ address, protocol, port }) => {
+      const key = linkedKey(ipv4?.address ?? '0.0.0.0', address, protocol, port);
+      return [Buffer.from(key).toString('hex'), key];
+    }),
+  );
+  return new Map([[LINKED_SET, [...keys.values()].map(key => ({ key }))]]);
+}
+
+/** The element of a caller, the address and the port that it may call. */
+export function linkedKey(from: string, to: string, protocol: LinkedPort['protocol'], port: number): Uint8Array {
+  return nft.concat(nft.address(from), nft.address(to), nft.protocol(protocol), nft.port(port));
 }
 
 /** The elements that publish the ports of endpoints. A port of the host that is relayed has none. */

@@ -1,7 +1,7 @@
 import { type netlink, nftables as nft } from '@gantry/linux';
 import type { ForwardingFamily } from '../forwarding.ts';
 import { addressText, type Subnet, subnetSize } from '../subnet.ts';
-import { type PortElements, portMessages, portSetDefinitions } from './port-elements.ts';
+import { LINKED_SET, type PortElements, portMessages, portSetDefinitions } from './port-elements.ts';
 
 /** How a network's containers are reached from outside. @see Docker's gateway modes; `isolated` is nat on an internal network */
 export type GatewayMode = 'nat' | 'routed' | 'nat-unprotected' | 'isolated';
@@ -27,6 +27,8 @@ export type FirewallBridge = {
   readonly source6?: string;
   /** Links from which the published ports of its containers are reached by the containers' own addresses. */
   readonly trusted?: readonly string[];
+  /** Links may open ports between its containers. */
+  readonly linkable?: boolean;
 };
 
 const { DataType: Type } = nft;
@@ -206,6 +208,15 @@ function ruleMessages(table: nft.Table, { closed }: TableOptions): netlink.Messa
     rule('forward', 'nothing leaves an internal network', nft.fromLinkIn(Sets.internal), drop),
     rule('forward', 'published ports', toBridge, nft.destinationWasTranslated(), accept),
     ...directRules(rule),
+    rule('forward', 'ports of linked containers', [
+      ...nft.isIPv4(),
+      nft.payload('network', 12, 4, 0),
+      nft.payload('network', 16, 4, 1),
+      nft.meta('l4proto', 2),
+      nft.payload('transport', 2, 2, 3),
+      nft.lookup(LINKED_SET, 0),
+      accept,
+    ]),
     rule('forward', 'nothing else reaches containers', toBridge, drop),
     ...[...closed].toSorted().flatMap(family => {
       const is = family === 'ipv4' ? nft.isIPv4() : nft.isIPv6();
