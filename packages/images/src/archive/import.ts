@@ -26,7 +26,15 @@ export async function importImage(
     await driver.prepare(directory, undefined);
     const { form } = driver;
     const limits = images.layers.limits(await freeBytes(directory));
-    const task = { kind: 'unpack', directory, form, limits, path: undefined, expect: undefined } as const;
+    const task = {
+      kind: 'unpack',
+      directory,
+      form,
+      limits,
+      path: undefined,
+      expect: undefined,
+      keepBlob: false,
+    } as const;
     const taken = await workers.run(task, { input: source, signal });
     const configBytes = Buffer.from(JSON.stringify(configOf(taken.diffId, options, platform)));
     const [layer] = images.layers.wanted([taken.diffId]);

@@ -72,7 +72,8 @@ async function loadOne(
     for (const [i, layer] of wanted.entries()) {
       const member = image.layers[i];
       if (!member) continue;
-      const ready = await stage(images, layer, member, wanted[i - 1], staged, signal);
+      const isNamed = image.manifests.length > 0;
+      const ready = await stage(images, layer, member, isNamed, wanted[i - 1], staged, signal);
       if (ready) staged.push(ready);
     }
     const before = image.names.map(name => images.database.name(formatReference(name))?.imageId);
@@ -106,6 +107,7 @@ async function stage(
   images: ImageRepository,
   layer: WantedLayer,
   member: ArchiveMember,
+  isNamed: boolean,
   below: WantedLayer | undefined,
   staged: readonly StagedLayer[],
   signal: AbortSignal,
@@ -134,6 +136,8 @@ async function stage(
       limits,
       path: member.path,
       expect: undefined,
+      // What a manifest names by its digest is sent on under that digest.
+      keepBlob: isNamed,
     } as const;
     const taken = await workers.run(task, { signal });
     if (taken.diffId !== layer.diffId) throw mismatch(taken.diffId);

@@ -24,12 +24,11 @@ export class LayerReport {
     this.#progress({ status, progressDetail: {}, id: this.#id });
   }
 
-  /** `always` for the last word. */
-  bytes(status: string, current: number, always = false): void {
+  /** @param always for the last word */
+  bytes(status: string, current: number, always = false, total = this.#totalBytes): void {
     const now = performance.now();
     if (!always && now - this.#lastMs < REPORT_MS) return;
     this.#lastMs = now;
-    const total = this.#totalBytes;
     this.#progress({ status, progressDetail: { current, total }, progress: progressBar(current, total), id: this.#id });
   }
 }

@@ -109,7 +109,8 @@ async function pullLayer(
 ): Promise<UnpackedLayer> {
   const limits = images.layers.limits(await freeBytes(directory));
   const { form } = images.layers.driver;
-  const task = { kind: 'unpack', directory, form, limits, path: undefined, expect: blob.digest } as const;
+  const keepBlob = blob.digest !== layer.diffId;
+  const task = { kind: 'unpack', directory, form, limits, path: undefined, expect: blob.digest, keepBlob } as const;
   const traced = trace.part(blob.digest, blob.size);
   let isDownloaded = false;
   let used = 0;

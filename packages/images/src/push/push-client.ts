@@ -4,9 +4,14 @@ import type { Digest, Reference } from '@gantry/oci';
 import type { HttpRequest } from '../pull/http.ts';
 import { registryError } from '../pull/registry-error.ts';
 import type { RegistrySession } from '../pull/registry-session.ts';
+import type { BlobSource } from './blob-source.ts';
 import type { ManifestDocument } from './push-manifest.ts';
 
 const CANCEL_MS = 5000;
+const BINARY = { 'Content-Type': 'application/octet-stream' };
+
+/** An upload that stands open: where it goes on, and how many bytes the registry has of it. */
+export type Upload = { readonly url: URL; readonly doneBytes: number };
 
 /** One repository that is pushed to, by the distribution protocol. @see OCI distribution-spec 1.1, "Push" */
 export class PushClient {
@@ -53,50 +58,70 @@ export class PushClient {
   }
 
   /** Takes a blob over from another repository of the registry. A registry that does not may open an upload instead. */
-  async mount(digest: Digest, from: string): Promise<{ readonly mounted: boolean; readonly upload: URL | undefined }> {
+  async mount(
+    digest: Digest,
+    from: string,
+  ): Promise<{ readonly mounted: boolean; readonly upload: Upload | undefined }> {
     const url = this.#url(`blobs/uploads/?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`);
     const answer = await this.#ask(url, { method: 'POST' });
     answer.resume();
     if (answer.statusCode === 201) return { mounted: true, upload: undefined };
-    const upload = answer.statusCode === 202 ? locationOf(answer, url) : undefined;
+    const upload = answer.statusCode === 202 ? { url: locationOf(answer, url), doneBytes: 0 } : undefined;
     return { mounted: false, upload };
   }
 
-  /**
-   * Uploads a blob whose digest may be known only at its end.
-   * @param opened an upload that stands open already
-   */
-  async upload(bytes: AsyncIterable<Uint8Array>, digest: () => Digest, opened?: URL): Promise<void> {
-    const upload = opened ?? (await this.#open());
-    try {
-      const headers = { 'Content-Type': 'application/octet-stream' };
-      const sent = await this.#expect(upload, { method: 'PATCH', headers, body: bytes }, [202]);
-      const last = locationOf(sent, upload);
-      last.searchParams.append('digest', digest());
-      await this.#expect(last, { method: 'PUT', headers: { 'Content-Length': '0' } }, [201]);
-    } catch (error) {
-      // The registry would keep what it has of it for days.
-      const signal = AbortSignal.timeout(CANCEL_MS);
-      this.#session.ask(upload, { method: 'DELETE', signal }).then(
-        answer => answer.resume(),
-        () => {},
-      );
-      throw error;
-    }
+  async openUpload(): Promise<Upload> {
+    const url = this.#url('blobs/uploads/');
+    const answer = await this.#expect(url, { method: 'POST', headers: { 'Content-Length': '0' } }, [202]);
+    return { url: locationOf(answer, url), doneBytes: 0 };
   }
 
-  async #open(): Promise<URL> {
-    const url = this.#url('blobs/uploads/');
-    return locationOf(await this.#expect(url, { method: 'POST', headers: { 'Content-Length': '0' } }, [202]), url);
+  /**
+   * Sends what an upload lacks of a blob, and closes it: in one request when the digest is known, else as a stream that
+   * is named at its end.
+   */
+  async finishUpload({ url, doneBytes }: Upload, source: BlobSource): Promise<void> {
+    const { known } = source;
+    if (!known) {
+      const body = source.bytes(doneBytes);
+      const sent = await this.#expect(url, { method: 'PATCH', headers: BINARY, body }, [202]);
+      const last = withDigestOf(locationOf(sent, url), source.result().digest);
+      await this.#expect(last, { method: 'PUT', headers: { 'Content-Length': '0' } }, [201]);
+      return;
+    }
+    const { digest, size } = known;
+    const headers: Record<string, string> = { ...BINARY, 'Content-Length': String(size - doneBytes) };
+    if (doneBytes > 0 && doneBytes < size) headers['Content-Range'] = `${doneBytes}-${size - 1}`;
+    const body = doneBytes < size ? source.bytes(doneBytes) : '';
+    await this.#expect(withDigestOf(url, digest), { method: 'PUT', headers, body }, [201]);
+  }
+
+  /** What the registry has of an upload that broke off; undefined when it knows nothing of it any more. */
+  async uploadState({ url }: Upload): Promise<Upload | undefined> {
+    const answer = await this.#ask(url, { method: 'GET' });
+    answer.resume();
+    if (answer.statusCode !== 204) return undefined;
+    const last = /^(?:bytes=)?0-(\d+)$/.exec(answer.headers.range ?? '')?.[1];
+    const next = answer.headers.location === undefined ? url : locationOf(answer, url);
+    // Of nothing and of one byte the answer is the same, 0-0: a single byte is sent again from the start.
+    return last === undefined || last === '0' ? undefined : { url: next, doneBytes: Number(last) + 1 };
+  }
+
+  /** Gives an upload up, in the background: the registry would keep what it has of it for days. */
+  cancelUpload({ url }: Upload): void {
+    const signal = AbortSignal.timeout(CANCEL_MS);
+    this.#session.ask(url, { method: 'DELETE', signal }).then(
+      answer => answer.resume(),
+      () => {},
+    );
   }
 
   /** Uploads a small blob in one piece unless it is there. */
   async putBlob(digest: Digest, bytes: Buffer): Promise<void> {
     if (await this.hasBlob(digest)) return;
-    const url = await this.#open();
-    url.searchParams.append('digest', digest);
-    const headers = { 'Content-Type': 'application/octet-stream', 'Content-Length': String(bytes.length) };
-    await this.#expect(url, { method: 'PUT', headers, body: bytes }, [201]);
+    const { url } = await this.openUpload();
+    const headers = { ...BINARY, 'Content-Length': String(bytes.length) };
+    await this.#expect(withDigestOf(url, digest), { method: 'PUT', headers, body: bytes }, [201]);
   }
 
   /** Tells whether the repository has a manifest or an index. */
@@ -114,6 +139,12 @@ export class PushClient {
     const headers = { 'Content-Type': mediaType, 'Content-Length': String(bytes.length) };
     await this.#expect(this.#url(`manifests/${tag}`), { method: 'PUT', headers, body: bytes }, [201]);
   }
+}
+
+function withDigestOf(upload: URL, digest: Digest): URL {
+  const url = new URL(upload);
+  url.searchParams.append('digest', digest);
+  return url;
 }
 
 function locationOf(answer: IncomingMessage, asked: URL): URL {

@@ -1,16 +1,14 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import { cancelled, isGantryError, systemError } from '@gantry/errors';
-import { type Descriptor, type Digest, MediaType, parseReference, type Reference } from '@gantry/oci';
+import { isGantryError } from '@gantry/errors';
+import { type Descriptor, MediaType, parseReference, type Reference } from '@gantry/oci';
 import { findEndpoints } from '../pull/endpoints.ts';
-import { ConnectionError } from '../pull/http.ts';
 import type { LayerReport } from '../pull/layer-report.ts';
 import { PullSource } from '../pull/pull-source.ts';
-import type { ImageLayerRow } from '../store/database.ts';
-import type { Workers } from '../worker/workers.ts';
+import type { BlobRow, ImageLayerRow } from '../store/database.ts';
+import { archiveBlob, type BlobSource, compressedBlob, keptBlob, registryBlob } from './blob-source.ts';
 import type { PushContext } from './push.ts';
-import type { PushClient } from './push-client.ts';
+import type { PushClient, Upload } from './push-client.ts';
+import { uploadBlob } from './upload-blob.ts';
 
-const ATTEMPTS = 5;
 /** Blobs of one layer that are looked for; more than one is rare. */
 const MAX_CANDIDATES = 4;
 /** How long the registry that a layer came from may take to answer before its layer is compressed here instead. */
@@ -49,8 +47,9 @@ export async function findLayer({
 }
 
 /**
- * Brings a layer to the repository: taken over from another repository of the same registry, else the very blob from the
- * registry that it came from, so that its digest stays, else compressed anew.
+ * Brings a layer to the repository. What keeps the digest that it was pulled under comes first: taken over from another
+ * repository of the same registry, from the blob beside its tree, rebuilt where it was not compressed, passed on from
+ * the registry that it came from; else it is compressed anew.
  */
 export async function sendLayer(push: LayerPush): Promise<Descriptor> {
   const { context, client, reference, layer, wanted, report } = push;
@@ -58,7 +57,7 @@ export async function sendLayer(push: LayerPush): Promise<Descriptor> {
   const blobs = context.images.database
     .blobsOf(layer.diffId)
     .sort((a, b) => Number(b.digest === wanted?.digest) - Number(a.digest === wanted?.digest));
-  let opened: URL | undefined;
+  let opened: Upload | undefined;
   for (const { digest, mediaType, sizeBytes, repository } of blobs.slice(0, MAX_CANDIDATES)) {
     const from = repository.startsWith(`${reference.domain}/`) ? repository.slice(reference.domain.length + 1) : '';
     if (from === '' || from === reference.path || opened) continue;
@@ -68,48 +67,59 @@ export async function sendLayer(push: LayerPush): Promise<Descriptor> {
     report.say(`Mounted from ${from}`);
     return { digest, mediaType, size: sizeBytes };
   }
-  const sources = blobs.filter(({ digest }) => digest === wanted?.digest);
-  if (wanted && sources.length > 0) {
-    const copied = await copyLayer(
-      push,
-      wanted,
-      sources.map(({ repository }) => repository),
-      opened,
-    );
-    if (copied) return copied;
-    opened = undefined;
+  if (wanted) {
+    const sent = (await sendOwn(push, wanted, opened)) ?? (await copyLayer(push, wanted, blobs));
+    if (sent) return sent;
+  } else {
+    const kept = blobs.find(({ digest }) => digest === layer.keptBlob);
+    const own = kept && { digest: kept.digest, mediaType: kept.mediaType, size: kept.sizeBytes };
+    const sent = own && (await sendOwn(push, own, opened));
+    if (sent) return sent;
   }
   return await compressLayer(push, opened);
 }
 
+/** Sends a blob that can be had from this store bit for bit; undefined when it cannot, or is not what it was. */
+async function sendOwn(
+  push: LayerPush,
+  wanted: Descriptor,
+  opened: Upload | undefined,
+): Promise<Descriptor | undefined> {
+  const { context, layer, signal } = push;
+  const { driver, workers } = context.images.layers;
+  const directory = driver.layerPath(layer.folder);
+  let blob: BlobSource | undefined;
+  if (wanted.digest === layer.keptBlob) blob = keptBlob(directory, wanted);
+  else if (wanted.digest === layer.diffId) blob = archiveBlob(workers, directory, wanted, signal);
+  if (!blob) return undefined;
+  try {
+    return await sendKnown(push, wanted, blob, opened);
+  } catch (error) {
+    // A file that was damaged is refused by the registry, one that is gone cannot be read: there are other ways.
+    const isRefused = isGantryError(error) && /^(digest|size) invalid/.test(error.message);
+    const isDamaged = isRefused || isGantryError(error, 'notFound');
+    if (signal.aborted || !isDamaged) throw error;
+    return undefined;
+  }
+}
+
 /** Sends the blob that the layer was pulled as, straight from where it was pulled; undefined when it cannot be had there. */
 async function copyLayer(
-  { context, client, reference, report, signal }: LayerPush,
+  push: LayerPush,
   wanted: Descriptor,
-  repositories: readonly string[],
-  opened: URL | undefined,
+  blobs: readonly BlobRow[],
 ): Promise<Descriptor | undefined> {
-  for (const repository of repositories) {
+  const { context, reference, signal } = push;
+  for (const { digest, repository } of blobs) {
     const source = parseReference(repository);
-    if (source.domain === reference.domain) continue;
+    if (digest !== wanted.digest || source.domain === reference.domain) continue;
     for (const endpoint of await findEndpoints(source, context.registries, 'pull')) {
       // Who logs in to one registry has not given that to another.
       using from = new PullSource([endpoint], source, {});
       try {
         const isThere = await from.hasBlob(wanted, AbortSignal.any([signal, AbortSignal.timeout(SOURCE_MS)]));
         if (!isThere) continue;
-        let sent = 0;
-        async function* bytes(): AsyncGenerator<Buffer> {
-          for await (const part of from.blob(wanted, { onRetry: () => {} }, signal)) {
-            sent += part.length;
-            report.bytes('Pushing', sent);
-            yield part;
-          }
-        }
-        await client.upload(bytes(), () => wanted.digest, opened);
-        report.bytes('Pushing', sent, true);
-        report.say('Pushed');
-        return wanted;
+        return await sendKnown(push, wanted, registryBlob(from, wanted, signal), undefined);
       } catch (error) {
         if (signal.aborted) throw error;
         // Compressed anew it gets there as well.
@@ -120,57 +130,40 @@ async function copyLayer(
   return undefined;
 }
 
-async function compressLayer(
-  { context, client, layer, report, signal }: LayerPush,
-  opened: URL | undefined,
+async function sendKnown(
+  push: LayerPush,
+  wanted: Descriptor,
+  blob: BlobSource,
+  opened: Upload | undefined,
 ): Promise<Descriptor> {
-  const { driver, workers } = context.images.layers;
-  let upload = opened;
-  for (let attempt = 1; ; attempt++) {
-    const compressed = compress(workers, driver.layerPath(layer.folder), layer.diffId, report, signal);
-    try {
-      await client.upload(compressed.bytes, () => compressed.result().digest, upload);
-      report.say('Pushed');
-      const { digest, sizeBytes } = compressed.result();
-      return { mediaType: MediaType.dockerLayerGzip, digest, size: sizeBytes };
-    } catch (error) {
-      if (signal.aborted) throw cancelled('the transfer was cancelled', { cause: error });
-      const isTransient = error instanceof ConnectionError || isGantryError(error, 'unavailable');
-      if (!isTransient || attempt >= ATTEMPTS) throw error;
-      upload = undefined;
-      for (let left = attempt * 5; left > 0; left--) {
-        report.say(`Retrying in ${left} second${left === 1 ? '' : 's'}`);
-        await wait(1000, undefined, { signal }).catch(() => {});
-      }
-    }
-  }
+  const { client, report, signal } = push;
+  const onSent = (bytes: number): void => report.bytes('Pushing', bytes, false, wanted.size);
+  await uploadBlob(client, blob, opened, { onSent, onRetry: retryIn(push) }, signal);
+  report.bytes('Pushing', wanted.size, true, wanted.size);
+  report.say('Pushed');
+  return wanted;
 }
 
-/** A layer's bytes from a worker, and, when they are all read, what they are. */
-function compress(
-  workers: Workers,
-  directory: string,
-  diffId: string,
-  report: LayerReport,
-  signal: AbortSignal,
-): { readonly bytes: AsyncIterable<Uint8Array>; result(): { digest: Digest; sizeBytes: number } } {
-  let result: { digest: Digest; sizeBytes: number } | undefined;
+const retryIn =
+  ({ report }: LayerPush) =>
+  (seconds: number): void =>
+    report.say(`Retrying in ${seconds} second${seconds === 1 ? '' : 's'}`);
+
+async function compressLayer(push: LayerPush, opened: Upload | undefined): Promise<Descriptor> {
+  const { context, client, layer, report, signal } = push;
+  const { driver, workers } = context.images.layers;
   let used = 0;
-  const stream = workers.stream({ kind: 'compress', directory, diffId }, signal, {
-    onUsed: bytes => {
-      used += bytes;
-      report.bytes('Pushing', used);
-    },
-    onResult: compressed => {
-      result = compressed;
-      report.bytes('Pushing', used, true);
-    },
-  });
-  return {
-    bytes: stream,
-    result: () => {
-      if (!result) throw systemError(`the layer ${diffId} was not compressed to its end`);
-      return result;
-    },
+  const onUsed = (bytes: number): void => {
+    used += bytes;
+    report.bytes('Pushing', used);
   };
+  const onStart = (): void => {
+    used = 0;
+  };
+  const blob = compressedBlob(workers, driver.layerPath(layer.folder), layer.diffId, { onStart, onUsed }, signal);
+  await uploadBlob(client, blob, opened, { onRetry: retryIn(push) }, signal);
+  report.bytes('Pushing', used, true);
+  report.say('Pushed');
+  const { digest, sizeBytes } = blob.result();
+  return { mediaType: MediaType.dockerLayerGzip, digest, size: sizeBytes };
 }

@@ -26,6 +26,8 @@ export type LayerRow = {
   readonly diffId: string;
   readonly sizeBytes: number;
   readonly archiveBytes: number;
+  /** Digest of the compressed blob that lies beside the layer's tree. */
+  readonly keptBlob: string | undefined;
 };
 
 export type ImageLayerRow = LayerRow & { readonly chainId: string };
@@ -179,10 +181,10 @@ export class ImageDatabase {
     return this.#all('SELECT * FROM layers WHERE driver = ?').map(layerRow);
   }
 
-  putLayer({ key, folder, diffId, sizeBytes, archiveBytes }: LayerRow): void {
-    const sql = `INSERT INTO layers (driver, key, folder, diff_id, size_bytes, archive_bytes) VALUES (?, ?, ?, ?, ?, ?)
-      ON CONFLICT (driver, key) DO NOTHING`;
-    this.#run(sql, key, folder, diffId, sizeBytes, archiveBytes);
+  putLayer({ key, folder, diffId, sizeBytes, archiveBytes, keptBlob }: LayerRow): void {
+    const sql = `INSERT INTO layers (driver, key, folder, diff_id, size_bytes, archive_bytes, kept_blob)
+      VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (driver, key) DO NOTHING`;
+    this.#run(sql, key, folder, diffId, sizeBytes, archiveBytes, keptBlob ?? null);
   }
 
   deleteLayer(key: string): void {
@@ -311,5 +313,6 @@ function layerRow(row: Row): LayerRow {
     diffId: text(row.diff_id),
     sizeBytes: number(row.size_bytes),
     archiveBytes: number(row.archive_bytes),
+    keptBlob: row.kept_blob === null ? undefined : text(row.kept_blob),
   };
 }

@@ -86,7 +86,8 @@ export class LayerStore {
       undo.push('remove the layer', async () =>
         this.removeLater([await this.driver.discard(this.driver.layerPath(folder))]),
       );
-      rows.push({ key, folder, diffId: taken.diffId, sizeBytes: taken.sizeBytes, archiveBytes: taken.archiveBytes });
+      const { diffId, sizeBytes, archiveBytes, keptBlob } = taken;
+      rows.push({ key, folder, diffId, sizeBytes, archiveBytes, keptBlob });
     }
     if (rows.length > 0) await this.workers.run({ kind: 'sync', path: root });
     return rows;

@@ -92,5 +92,7 @@ export const IMAGES: Migration = {
     CREATE INDEX image_manifests_by_digest ON image_manifests (driver, digest);
     ALTER TABLE images ADD COLUMN last_used_at_ms INTEGER NOT NULL DEFAULT 0;
     `,
+    // The compressed blob that lies beside a layer's tree.
+    'ALTER TABLE layers ADD COLUMN kept_blob TEXT;',
   ],
 };

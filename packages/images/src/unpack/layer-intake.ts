@@ -9,6 +9,7 @@ import { type LayerForm, Unpacker, type UnpackLimits } from './unpacker.ts';
 export const LAYER_ROOT = 'diff';
 export const LAYER_RECORD = 'record';
 export const LAYER_KEPT = 'kept';
+export const LAYER_BLOB = 'blob';
 
 /** What is known of a layer once all of it has been read. */
 export type TakenLayer = {
@@ -18,6 +19,8 @@ export type TakenLayer = {
   /** Length of the archive, uncompressed. */
   readonly archiveBytes: number;
   readonly entries: number;
+  /** Digest of the compressed bytes that are kept beside the tree; undefined when none are. */
+  readonly keptBlob?: string | undefined;
 };
 
 /**

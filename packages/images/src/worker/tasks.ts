@@ -50,6 +50,8 @@ export type Tasks =
         readonly path: string | undefined;
         /** Digest that the input must have, checked before the layer is finished. */
         readonly expect: string | undefined;
+        /** Keeps the bytes that come beside the tree, as they come. */
+        readonly keepBlob: boolean;
       },
       UnpackedLayer
     >
@@ -67,6 +69,8 @@ export type Tasks =
     >
   /** Writes an image archive to the task's output. */
   | TaskOf<'save', { readonly members: readonly SaveMember[] }, undefined>
+  /** Writes a layer's archive to the task's output. */
+  | TaskOf<'rebuild', { readonly directory: string; readonly diffId: string }, undefined>
   /** Writes a layer's archive to the task's output, compressed with gzip; told as used is what went into it. */
   | TaskOf<'compress', { readonly directory: string; readonly diffId: string }, CompressedLayer>
   | TaskOf<'copy', { readonly from: string; readonly to: string }, undefined>

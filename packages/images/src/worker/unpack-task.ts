@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { invalidParameter } from '@gantry/errors';
 import { hashFor } from '@gantry/oci';
+import { BlobCopy } from '../unpack/blob-copy.ts';
 import { LayerIntake } from '../unpack/layer-intake.ts';
 import { decompress } from './decompress.ts';
 import type { TaskInput } from './input.ts';
@@ -10,6 +11,7 @@ import type { Task, UnpackedLayer } from './tasks.ts';
 /** Unpacks one layer, hashing what comes in and what comes out of decompression. */
 export async function unpackTask(task: Extract<Task, { kind: 'unpack' }>, input: TaskInput): Promise<UnpackedLayer> {
   const { expect } = task;
+  using copy = task.keepBlob ? new BlobCopy(task.directory) : undefined;
   const hash = expect === undefined ? createHash('sha256') : hashFor(expect);
   let blobBytes = 0;
   let hashMs = 0;
@@ -24,6 +26,7 @@ export async function unpackTask(task: Extract<Task, { kind: 'unpack' }>, input:
       blobBytes += chunk.length;
       const hashedMs = performance.now();
       hashMs += hashedMs - fromMs;
+      copy?.append(chunk);
       yield chunk;
       busyMs += performance.now() - hashedMs;
     }
@@ -45,5 +48,6 @@ export async function unpackTask(task: Extract<Task, { kind: 'unpack' }>, input:
     hash: hashMs + intake.hashMs,
     write: intakeMs - intake.hashMs,
   };
-  return { ...intake.finish(), blobDigest, blobBytes, timesMs };
+  const keptBlob = copy ? blobDigest : undefined;
+  return { ...intake.finish(), blobDigest, blobBytes, keptBlob, timesMs };
 }

@@ -4,6 +4,7 @@ import { SystemCallError, treeSize } from '@gantry/linux';
 import { explainTask } from '../explain/explain-task.ts';
 import { runFileTask } from '../files/tasks.ts';
 import { limitTask } from '../storage/quotas.ts';
+import { rebuildLayer } from '../storage/rebuild-layer.ts';
 import { archiveTask } from './archive-task.ts';
 import { compressTask } from './compress-task.ts';
 import { TaskInput } from './input.ts';
@@ -57,6 +58,8 @@ async function run(task: Task, from: TaskInput): Promise<unknown> {
       return await archiveTask(task, from);
     case 'save':
       return await output(saveArchive(task.members), from);
+    case 'rebuild':
+      return await output(rebuildLayer(task.directory, task.diffId), from);
     case 'compress': {
       const compressed = compressTask(task, bytes => send({ type: 'used', bytes }));
       await output(compressed.pieces, from);

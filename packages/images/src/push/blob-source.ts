@@ -1,0 +1,86 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { notFound, systemError } from '@gantry/errors';
+import type { Digest } from '@gantry/oci';
+import type { PullSource } from '../pull/pull-source.ts';
+import { LAYER_BLOB } from '../unpack/layer-intake.ts';
+import type { CompressedLayer } from '../worker/tasks.ts';
+import type { Workers } from '../worker/workers.ts';
+
+const PIECE = 1024 * 1024;
+
+/** The bytes of a blob, readable as often as needed, and from any byte on. */
+export type BlobSource = {
+  /** Undefined when it is found out by reading. */
+  readonly known: { readonly digest: Digest; readonly size: number } | undefined;
+  bytes(from: number): AsyncIterable<Uint8Array>;
+  /** What was read, once it was read to its end. @throws system before */
+  result(): { readonly digest: Digest; readonly sizeBytes: number };
+};
+
+type Known = { readonly digest: Digest; readonly size: number };
+
+const knownSource = (known: Known, bytes: BlobSource['bytes']): BlobSource => ({
+  known,
+  bytes,
+  result: () => ({ digest: known.digest, sizeBytes: known.size }),
+});
+
+/** The compressed blob that is kept beside a layer's tree. Reading throws notFound where it is not whole. */
+export function keptBlob(directory: string, known: Known): BlobSource {
+  const path = `${directory}/${LAYER_BLOB}`;
+  return knownSource(known, async function* (start) {
+    const { size } = await stat(path).catch(() => ({ size: -1 }));
+    if (size !== known.size) throw notFound(`the blob ${known.digest} of a layer is missing or cut off in ${path}`);
+    yield* createReadStream(path, { start, highWaterMark: PIECE });
+  });
+}
+
+/** A blob as another registry has it. */
+export function registryBlob(from: PullSource, known: Known, signal: AbortSignal): BlobSource {
+  return knownSource(known, start => from.blob(known, { onRetry: () => {}, from: start }, signal));
+}
+
+/** A layer's own archive, without compression: its digest is the diff id. */
+export function archiveBlob(workers: Workers, directory: string, known: Known, signal: AbortSignal): BlobSource {
+  const task = { kind: 'rebuild', directory, diffId: known.digest } as const;
+  return knownSource(known, start => withoutFirst(start, workers.stream(task, signal)));
+}
+
+/**
+ * A layer's archive, compressed on its way. Compression is deterministic, so what is read again is the same.
+ * @param on told when it begins, also anew, and how many bytes of the archive were compressed
+ */
+export function compressedBlob(
+  workers: Workers,
+  directory: string,
+  diffId: Digest,
+  on: { readonly onStart: () => void; readonly onUsed: (bytes: number) => void },
+  signal: AbortSignal,
+): BlobSource {
+  let result: CompressedLayer | undefined;
+  return {
+    known: undefined,
+    bytes: start => {
+      result = undefined;
+      on.onStart();
+      const task = { kind: 'compress', directory, diffId } as const;
+      const onResult = (compressed: CompressedLayer): void => {
+        result = compressed;
+      };
+      return withoutFirst(start, workers.stream(task, signal, { onUsed: on.onUsed, onResult }));
+    },
+    result: () => {
+      if (!result) throw systemError(`the layer ${diffId} was not compressed to its end`);
+      return result;
+    },
+  };
+}
+
+async function* withoutFirst(count: number, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let left = count;
+  for await (const bytes of source) {
+    if (left < bytes.length) yield left === 0 ? bytes : bytes.subarray(left);
+    left = Math.max(left - bytes.length, 0);
+  }
+}
