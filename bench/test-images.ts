@@ -25,7 +25,7 @@ export type TestImage = {
 };
 
 const folder = process.env.GANTRY_BENCH_IMAGES ?? '/var/tmp/gantry-bench-images';
-const debianArchive = '/var/tmp/images/debian.tar';
+export const debianArchive = '/var/tmp/images/debian.tar';
 
 /**
  * Three gzip layers, about 354 MB unpacked: Debian by debootstrap, nginx and Python by apt, 2000 random files of 20 kB. Made once,

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -25,6 +27,58 @@ export async function machineAlone({ layers }: TestImage): Promise<number> {
   }
 }
 
+/**
+ * The same for a push: each layer read from a file, sent through the loopback, hashed and written at the other end, in a
+ * thread for each end.
+ */
+export async function sendAlone({ layers }: TestImage): Promise<number> {
+  const folder = mkdtempSync('/var/tmp/gantry-bench-floor-');
+  const receiver = new Worker(new URL(import.meta.url), { workerData: { folder } });
+  try {
+    const [port] = (await once(receiver, 'message')) as [number];
+    const startMs = performance.now();
+    const received = once(receiver, 'message');
+    for (const { path } of layers) {
+      const socket = connect(port, '127.0.0.1');
+      await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), socket);
+    }
+    receiver.postMessage(layers.length);
+    await received;
+    return performance.now() - startMs;
+  } finally {
+    await receiver.terminate();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function receive(folder: string): void {
+  let finished = 0;
+  let wanted = Number.POSITIVE_INFINITY;
+  const report = (): void => {
+    if (finished >= wanted) parentPort?.postMessage('done');
+  };
+  const server = createServer(async socket => {
+    const hash = createHash('sha256');
+    const file = createWriteStream(join(folder, String(socket.remotePort)), { highWaterMark: 256 * 1024 });
+    await pipeline(
+      socket,
+      async function* (source: AsyncIterable<Buffer>) {
+        for await (const bytes of source) {
+          hash.update(bytes);
+          yield bytes;
+        }
+      },
+      file,
+    );
+    finished += 1;
+    report();
+  }).listen(0, '127.0.0.1', () => parentPort?.postMessage((server.address() as AddressInfo).port));
+  parentPort?.once('message', (count: number) => {
+    wanted = count;
+    report();
+  });
+}
+
 function inWorker(task: { readonly path: string; readonly to: string }): Promise<void> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL(import.meta.url), { workerData: task });
@@ -33,7 +87,8 @@ function inWorker(task: { readonly path: string; readonly to: string }): Promise
   });
 }
 
-if (!isMainThread) {
+if (!isMainThread && 'folder' in workerData) receive(workerData.folder);
+else if (!isMainThread) {
   const { path, to } = workerData as { path: string; to: string };
   const [blob, archive] = [createHash('sha256'), createHash('sha256')];
   const chunk = 256 * 1024;

@@ -1,19 +1,24 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Ours } from '../ours.ts';
+import { PeakMemory } from '../peak-memory.ts';
 import { type BenchRegistry, startBenchRegistry } from '../registry.ts';
 import type { Row } from '../row.ts';
-import { docker, execute, pssMb, type Target } from '../target.ts';
-import { type TestImage, threeLayers, twentyLayers } from '../test-images.ts';
-import { machineAlone } from '../transfer-floor.ts';
+import { docker, execute, type Target } from '../target.ts';
+import { debianArchive, type TestImage, threeLayers, twentyLayers } from '../test-images.ts';
+import { machineAlone, sendAlone } from '../transfer-floor.ts';
 import type { OwnRow } from './alone.ts';
+
+const SETTLED_MS = 2000;
 
 /** The registry that a row pulls from, with its image in it; kept until the last engine is measured. */
 class Source {
   readonly #image: () => Promise<TestImage>;
   #started: Promise<{ registry: BenchRegistry; image: TestImage }> | undefined;
   #users = 0;
+  /** What it was last known by, also when its registry is gone. */
+  #name: string | undefined;
 
   constructor(image: () => Promise<TestImage>) {
     this.#image = image;
@@ -35,14 +40,15 @@ class Source {
   }
 
   async restore(target: Target): Promise<void> {
-    await forget(target, await this.name());
+    if (this.#name !== undefined) await forget(target, this.#name);
     this.#users -= 1;
     if (this.#users === 0) await this.stop();
   }
 
   async name(): Promise<string> {
     const { registry, image } = await this.get();
-    return `${registry.host}/${image.name}`;
+    this.#name = `${registry.host}/${image.name}`;
+    return this.#name;
   }
 
   async stop(): Promise<void> {
@@ -85,6 +91,20 @@ const twenty = new Source(twentyLayers);
 const pushed = new Source(threeLayers);
 const gone = new Source(threeLayers);
 
+/** Pushes what `prepare` has named `bench-push` to a registry of its own each time: nothing is there, or can be mounted. */
+async function pushAnew(target: Target, onStarted: () => Promise<void> = async () => {}): Promise<number> {
+  await using registry = await startBenchRegistry();
+  await onStarted();
+  const name = `${registry.host}/pushed`;
+  await docker(target, ['tag', 'bench-push', name]);
+  try {
+    return (await docker(target, ['push', '-q', name])).wallMs;
+  } finally {
+    await docker(target, ['rmi', name]);
+    await execute('sync', []);
+  }
+}
+
 function pushRow(id: string, title: string, source: Source, isGone: boolean): Row {
   let name = '';
   return {
@@ -104,27 +124,33 @@ function pushRow(id: string, title: string, source: Source, isGone: boolean): Ro
       await docker(target, ['rmi', '-f', 'bench-push']);
       await source.restore(target);
     },
-    async measure(target) {
-      // A registry of its own each time: nothing can be mounted, nothing is there already.
-      await using registry = await startBenchRegistry();
-      if (isGone) await source.stop();
-      const pushName = `${registry.host}/pushed`;
-      await docker(target, ['tag', 'bench-push', pushName]);
-      try {
-        return (await docker(target, ['push', '-q', pushName])).wallMs;
-      } finally {
-        await docker(target, ['rmi', pushName]);
-        await execute('sync', []);
-      }
-    },
+    floor: async () => sendAlone((await source.get()).image),
+    measure: target => pushAnew(target, async () => (isGone ? await source.stop() : undefined)),
   };
 }
+
+/** A layer that no registry has seen: it is compressed on its way. */
+const pushImported: Row = {
+  id: 'push-imported',
+  title: 'push an imported image of 172 MB, which no registry has seen',
+  unit: 'ms',
+  runs: 3,
+  limit: { ratio: 0.4 },
+  async prepare(target) {
+    if (!existsSync(debianArchive)) throw new Error(`${debianArchive} is made by ../shared/peers/images`);
+    await docker(target, ['import', debianArchive, 'bench-push']);
+    await execute('sync', []);
+  },
+  restore: target => docker(target, ['rmi', '-f', 'bench-push']).then(() => {}),
+  measure: target => pushAnew(target),
+};
 
 export const transferRows: readonly Row[] = [
   pullRow('pull-three', 'pull a 354 MB image (143 MB in 3 gzip layers) from a registry on loopback', three),
   pullRow('pull-twenty', 'pull an image of 20 layers with 100 000 small files', twenty),
   pushRow('push-three', 'push the 354 MB image to an empty registry', pushed, false),
   pushRow('push-rebuilt', 'the same, when the registry that it came from is gone', gone, true),
+  pushImported,
 ];
 
 export const transferOwnRows: readonly OwnRow[] = [
@@ -139,19 +165,12 @@ export const transferOwnRows: readonly OwnRow[] = [
       const name = await source.name();
       try {
         await forget(ours, name);
-        const before = pssMb(await ours.enginePids());
-        let peak = 0;
-        let isOver = false;
-        const pids = await ours.enginePids();
-        const pull = docker(ours, ['pull', '-q', name]).finally(() => {
-          isOver = true;
-        });
-        while (!isOver) {
-          peak = Math.max(peak, pssMb(pids));
-          await delay(20);
-        }
-        await pull;
-        return peak - before;
+        // Idle is an engine that has done nothing yet: what earlier rows left in its heap would hide what this one takes.
+        await ours.restart();
+        await delay(SETTLED_MS);
+        const peak = new PeakMemory(await ours.enginePids());
+        await docker(ours, ['pull', '-q', name]);
+        return peak.grownMb(await ours.enginePids());
       } finally {
         await source.restore(ours);
       }

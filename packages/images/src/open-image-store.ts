@@ -19,6 +19,7 @@ import { ImageDatabase } from './store/database.ts';
 import { imageManifests } from './store/image-manifests.ts';
 import { ImageRepository } from './store/image-repository.ts';
 import { LayerStore } from './store/layer-store.ts';
+import { LayerCompressor } from './worker/layer-compressor.ts';
 import { Workers } from './worker/workers.ts';
 
 export type ImageStoreOptions = {
@@ -35,7 +36,9 @@ export type ImageStoreOptions = {
   readonly maxConcurrentUploads?: number;
 };
 
-const THREADS = 4;
+const THREADS = 5;
+/** How many of them pushes may compress in. One stays free for everybody else, also when a layer takes one more. */
+const COMPRESSING = THREADS - 2;
 /** Copies wait for their clients: they have threads of their own, so that no slow client holds up a pull. */
 const FILE_THREADS = 16;
 
@@ -56,6 +59,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
   await layers.sweep();
 
   const pulls = new SharedPulls();
+  const compressor = new LayerCompressor(workers, COMPRESSING);
   const context: PullContext = {
     images,
     registries: options.registries ?? { insecure: [], mirrors: [] },
@@ -105,8 +109,8 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
     push: async (reference, pushOptions, progress, signal) => {
       const { pushImages } = await import('./push/push.ts');
       const maxConcurrentUploads = options.maxConcurrentUploads ?? 5;
-      // A worker stays free for everybody else.
-      const pushContext = { ...context, maxConcurrentUploads: Math.min(maxConcurrentUploads, THREADS - 1) };
+      const lanes = Math.min(maxConcurrentUploads, COMPRESSING);
+      const pushContext = { ...context, maxConcurrentUploads: lanes, compressor };
       await pushImages(pushContext, reference, pushOptions, progress, signal);
     },
     load: (archive, loadOptions, progress, signal) => loadImages(images, archive, loadOptions, progress, signal),

@@ -4,7 +4,7 @@ import { notFound, systemError } from '@gantry/errors';
 import type { Digest } from '@gantry/oci';
 import type { PullSource } from '../pull/pull-source.ts';
 import { LAYER_BLOB } from '../unpack/layer-intake.ts';
-import type { CompressedLayer } from '../worker/tasks.ts';
+import type { CompressedLayer, LayerCompressor } from '../worker/layer-compressor.ts';
 import type { Workers } from '../worker/workers.ts';
 
 const PIECE = 1024 * 1024;
@@ -52,27 +52,23 @@ export function archiveBlob(workers: Workers, directory: string, known: Known, s
  * @param on told when it begins, also anew, and how many bytes of the archive were compressed
  */
 export function compressedBlob(
-  workers: Workers,
+  compressor: LayerCompressor,
   directory: string,
   diffId: Digest,
   on: { readonly onStart: () => void; readonly onUsed: (bytes: number) => void },
   signal: AbortSignal,
 ): BlobSource {
-  let result: CompressedLayer | undefined;
+  let compressed: CompressedLayer | undefined;
   return {
     known: undefined,
     bytes: start => {
-      result = undefined;
       on.onStart();
-      const task = { kind: 'compress', directory, diffId } as const;
-      const onResult = (compressed: CompressedLayer): void => {
-        result = compressed;
-      };
-      return withoutFirst(start, workers.stream(task, signal, { onUsed: on.onUsed, onResult }));
+      compressed = compressor.compress(directory, diffId, on.onUsed, signal);
+      return withoutFirst(start, compressed.bytes);
     },
     result: () => {
-      if (!result) throw systemError(`the layer ${diffId} was not compressed to its end`);
-      return result;
+      if (!compressed) throw systemError(`the layer ${diffId} was not compressed`);
+      return compressed.result();
     },
   };
 }

@@ -151,7 +151,7 @@ const retryIn =
 
 async function compressLayer(push: LayerPush, opened: Upload | undefined): Promise<Descriptor> {
   const { context, client, layer, report, signal } = push;
-  const { driver, workers } = context.images.layers;
+  const { driver } = context.images.layers;
   let used = 0;
   const onUsed = (bytes: number): void => {
     used += bytes;
@@ -160,7 +160,8 @@ async function compressLayer(push: LayerPush, opened: Upload | undefined): Promi
   const onStart = (): void => {
     used = 0;
   };
-  const blob = compressedBlob(workers, driver.layerPath(layer.folder), layer.diffId, { onStart, onUsed }, signal);
+  const directory = driver.layerPath(layer.folder);
+  const blob = compressedBlob(context.compressor, directory, layer.diffId, { onStart, onUsed }, signal);
   await uploadBlob(client, blob, opened, { onRetry: retryIn(push) }, signal);
   report.bytes('Pushing', used, true);
   report.say('Pushed');

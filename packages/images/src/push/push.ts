@@ -27,6 +27,7 @@ import { connectionHint } from '../pull/pull-source.ts';
 import { RegistrySession } from '../pull/registry-session.ts';
 import type { BlobRow, ImageLayerRow, NameRow } from '../store/database.ts';
 import { type ImageRepository, platformOf } from '../store/image-repository.ts';
+import type { LayerCompressor } from '../worker/layer-compressor.ts';
 import { PushClient } from './push-client.ts';
 import { findLayer, type LayerPush, sendLayer } from './push-layer.ts';
 import { knownManifest, type ManifestDocument, writeManifest } from './push-manifest.ts';
@@ -37,6 +38,7 @@ export type PushContext = {
   readonly images: ImageRepository;
   readonly registries: RegistryOptions;
   readonly maxConcurrentUploads: number;
+  readonly compressor: LayerCompressor;
 };
 
 /**

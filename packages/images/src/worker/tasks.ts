@@ -2,6 +2,7 @@ import type { Explanation } from '../explain/explain-task.ts';
 import type { FileTasks } from '../files/tasks.ts';
 import type { TakenLayer } from '../unpack/layer-intake.ts';
 import type { LayerForm, UnpackLimits } from '../unpack/unpacker.ts';
+import type { Share } from './compress-task.ts';
 import type { SaveMember } from './save-task.ts';
 
 /** A layer's archive, as it came. */
@@ -12,9 +13,6 @@ export type UnpackedLayer = TakenLayer & {
   /** What the thread was busy with, in milliseconds. */
   readonly timesMs: { readonly decompress: number; readonly hash: number; readonly write: number };
 };
-
-/** Digest and length of what a compression wrote. */
-export type CompressedLayer = { readonly digest: string; readonly sizeBytes: number };
 
 /** A regular member of an image archive. */
 export type ArchiveMember =
@@ -71,8 +69,8 @@ export type Tasks =
   | TaskOf<'save', { readonly members: readonly SaveMember[] }, undefined>
   /** Writes a layer's archive to the task's output. */
   | TaskOf<'rebuild', { readonly directory: string; readonly diffId: string }, undefined>
-  /** Writes a layer's archive to the task's output, compressed with gzip; told as used is what went into it. */
-  | TaskOf<'compress', { readonly directory: string; readonly diffId: string }, CompressedLayer>
+  /** Writes a share of a layer's archive, compressed with gzip, to the task's output; told as used is what went into it. */
+  | TaskOf<'compress', { readonly directory: string; readonly diffId: string; readonly share: Share }, undefined>
   | TaskOf<'copy', { readonly from: string; readonly to: string }, undefined>
   | TaskOf<'remove', { readonly paths: readonly string[] }, undefined>
   /** Apparent size of a tree, files once, those named in `without` not at all. */

@@ -60,11 +60,11 @@ async function run(task: Task, from: TaskInput): Promise<unknown> {
       return await output(saveArchive(task.members), from);
     case 'rebuild':
       return await output(rebuildLayer(task.directory, task.diffId), from);
-    case 'compress': {
-      const compressed = compressTask(task, bytes => send({ type: 'used', bytes }));
-      await output(compressed.pieces, from);
-      return compressed.result();
-    }
+    case 'compress':
+      return await output(
+        compressTask(task, bytes => send({ type: 'used', bytes })),
+        from,
+      );
     case 'copy':
       return copyTask(task.from, task.to);
     case 'remove':
