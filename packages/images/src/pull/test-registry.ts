@@ -16,6 +16,8 @@ export class TestRegistry implements AsyncDisposable {
   readonly requests: string[] = [];
   /** Returns true when it has answered. */
   intercept: Answer = () => false;
+  /** Uploads that stand open, with what has come of them; a connection that breaks leaves that as it is. */
+  readonly uploads = new Map<string, Buffer>();
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -45,14 +47,14 @@ export class TestRegistry implements AsyncDisposable {
     return { mediaType, digest: digestOf(bytes), size: bytes.length };
   }
 
-  /** An image of gzip layers, one a text. */
+  /** An image of gzip layers, one a text, or an archive as it is. */
   putImage(
     name: string,
     tag: string,
-    texts: readonly string[],
+    texts: readonly (string | Buffer)[],
     architecture = 'amd64',
   ): Blob & { layers: Blob[]; id: string } {
-    const archives = texts.map(text => layerOf(text));
+    const archives = texts.map(text => (typeof text === 'string' ? layerOf(text) : text));
     const layers = archives.map(archive => this.putBlob(gzipSync(archive), MediaType.ociLayerGzip));
     const config = Buffer.from(
       JSON.stringify({
@@ -74,7 +76,12 @@ export class TestRegistry implements AsyncDisposable {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     this.requests.push(`${request.method} ${request.url}`);
     if (this.intercept(request, response)) return;
+    if (this.#upload(request, response)) return;
     const [, name = '', kind, which = ''] = /^\/v2\/(.+)\/(manifests|blobs)\/([^/?]+)$/.exec(request.url ?? '') ?? [];
+    if (kind === 'manifests' && request.method === 'PUT') {
+      void this.#takeManifest(request, response, name, which);
+      return;
+    }
     if (kind === 'manifests') {
       const manifest = this.manifests.get(which.includes(':') ? `${name}@${which}` : `${name}:${which}`);
       if (!manifest) {
@@ -96,6 +103,60 @@ export class TestRegistry implements AsyncDisposable {
     response.writeHead(from > 0 ? 206 : 200, { 'Content-Length': blob.length - from }).end(blob.subarray(from));
   }
 
+  async #takeManifest(request: IncomingMessage, response: ServerResponse, name: string, tag: string): Promise<void> {
+    const bytes = Buffer.concat(await request.toArray());
+    const manifest = { bytes, mediaType: request.headers['content-type'] ?? '' };
+    if (!tag.includes(':')) this.manifests.set(`${name}:${tag}`, manifest);
+    this.manifests.set(`${name}@${digestOf(bytes)}`, manifest);
+    response.writeHead(201, { 'Docker-Content-Digest': digestOf(bytes) }).end();
+  }
+
+  /** Answers what belongs to uploads. @see OCI distribution-spec 1.1, "Push" */
+  #upload(request: IncomingMessage, response: ServerResponse): boolean {
+    const url = new URL(request.url ?? '', `http://${this.host}`);
+    const id = /\/blobs\/uploads\/([^/]*)$/.exec(url.pathname)?.[1];
+    if (id === undefined) return false;
+    if (id === '') {
+      const opened = `${url.pathname}${this.uploads.size + this.requests.length}`;
+      this.uploads.set(opened, Buffer.alloc(0));
+      response.writeHead(202, { Location: opened }).end();
+      return true;
+    }
+    const done = this.uploads.get(url.pathname);
+    if (!done) {
+      refuse(response, 404, 'BLOB_UPLOAD_UNKNOWN', 'blob upload unknown to registry');
+      return true;
+    }
+    const state = (): Record<string, string> => ({
+      Location: url.pathname,
+      Range: `0-${Math.max((this.uploads.get(url.pathname)?.length ?? 0) - 1, 0)}`,
+    });
+    const from = /^(\d+)-\d+$/.exec(String(request.headers['content-range'] ?? ''))?.[1];
+    if (from !== undefined && Number(from) !== done.length) {
+      response.writeHead(416, state()).end();
+      return true;
+    }
+    request.on('data', (part: Buffer) => {
+      this.uploads.set(url.pathname, Buffer.concat([this.uploads.get(url.pathname) ?? done, part]));
+    });
+    request.once('end', () => {
+      const digest = url.searchParams.get('digest');
+      const bytes = this.uploads.get(url.pathname) ?? done;
+      if (request.method === 'GET') response.writeHead(204, state()).end();
+      else if (request.method === 'PATCH') response.writeHead(202, state()).end();
+      else {
+        this.uploads.delete(url.pathname);
+        if (request.method === 'DELETE') response.writeHead(204).end();
+        else if (digest !== digestOf(bytes)) refuse(response, 400, 'DIGEST_INVALID', 'another digest was uploaded');
+        else {
+          this.blobs.set(digest, bytes);
+          response.writeHead(201).end();
+        }
+      }
+    });
+    return true;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise(resolve => this.#server.close(resolve));
@@ -108,11 +169,12 @@ export function refuse(response: ServerResponse, status: number, code: string, m
     .end(JSON.stringify({ errors: [{ code, message }] }));
 }
 
-/** The archive of a layer with one file, whose name and content are `text`; large enough to be sent in pieces. */
-export function layerOf(text: string): Buffer {
-  const content = Buffer.from(
-    Array.from({ length: 40_000 }, (_, i) => digestOf(`${text}${i % 700}`).slice(7, 27)).join(''),
-  );
+/** The archive of a layer with one file, whose name is `text`; large enough to be sent in pieces. */
+export function layerOf(text: string, content = similarLines(text)): Buffer {
   const member = { name: text, type: 'file', mode: 0o644, sizeBytes: content.length, mtime: 1000 } as const;
   return Buffer.concat([plainHeader(member), content, paddingAfter(content.length), endOfArchive()]);
+}
+
+function similarLines(text: string): Buffer {
+  return Buffer.from(Array.from({ length: 40_000 }, (_, i) => digestOf(`${text}${i % 700}`).slice(7, 27)).join(''));
 }
