@@ -38,10 +38,11 @@ export async function sendAlone({ layers }: TestImage): Promise<number> {
     const [port] = (await once(receiver, 'message')) as [number];
     const startMs = performance.now();
     const received = once(receiver, 'message');
-    for (const { path } of layers) {
-      const socket = connect(port, '127.0.0.1');
-      await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), socket);
-    }
+    await Promise.all(
+      layers.map(({ path }) =>
+        pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), connect(port, '127.0.0.1')),
+      ),
+    );
     receiver.postMessage(layers.length);
     await received;
     return performance.now() - startMs;
