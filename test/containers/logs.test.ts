@@ -1,6 +1,6 @@
 /** Logs as users see them by `docker logs`: options, compression, logs that may not block. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
@@ -124,6 +124,32 @@ describe('logs', { skip: rootOnly }, () => {
       daemon.log(),
       /the log of logged has lost \d+ lines: its disk is full, or too slow for mode=non-blocking/,
     );
+  });
+
+  test('local keeps every byte, json-file says which are no text', async () => {
+    for (const [driver, expected] of [
+      ['local', '780001ff79c3280a'],
+      ['json-file', '780001efbfbd79efbfbd280a'],
+    ] as const) {
+      await run('--log-driver', driver, 'busybox', 'printf', 'x\\0\\1\\377y\\303(\\n');
+      const hex = `docker -H unix://${daemon.socket} logs logged | od -An -v -tx1 | tr -d ' \\n'`;
+      assert.equal((await execute('sh', ['-c', hex])).stdout, expected);
+      await daemon.docker('rm', 'logged');
+    }
+  });
+
+  test('a log that is deleted under the engine’s feet is said to be gone; the container goes on, and its next run is logged', async () => {
+    await run('busybox', 'echo', 'hi');
+    const path = await inspect('{{.LogPath}}');
+    rmSync(path);
+    const { stdout, stderr } = await daemon.docker('logs', 'logged');
+    assert.equal(stdout, '');
+    assert.match(
+      stderr,
+      /^error from daemon in stream: Error grabbing logs: open \/.*-json.log: no such file or directory\n/,
+    );
+    await daemon.docker('start', '-a', 'logged');
+    assert.equal(await logs(), 'hi\n');
   });
 
   test('attributes and a tag come with --details', async () => {

@@ -38,7 +38,8 @@ int log_open(const struct log_options *options, const char *id) {
   if (options->attributes)
     attributes_size = (size_t)snprintf(attributes, sizeof attributes, ",\"attrs\":%s", options->attributes);
   for (int byte = 0; byte < 256; byte++)
-    special[byte] = byte < 0x20 || byte >= 0x80 || byte == '"' || byte == '\\' || byte == '<' || byte == '>' || byte == '&';
+    special[byte] = byte < 0x20 || (byte >= 0x80 && !options->raw) || byte == '"' || byte == '\\' || byte == '<' ||
+                    byte == '>' || byte == '&';
   int error = log_file_open(options);
   if (!error && options->buffered) {
     error = log_ring_open(options->buffer, attributes_size, id);

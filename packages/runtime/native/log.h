@@ -11,6 +11,8 @@ struct log_options {
   bool compress;
   // The container never waits for the file: lines beyond `buffer` bytes that it lags behind are dropped.
   bool buffered;
+  // Bytes that are no UTF-8 stay as they are, though JSON has no such strings.
+  bool raw;
   // A JSON object that stands in every line, or NULL.
   const char *attributes;
 };

@@ -216,6 +216,7 @@ static int set_up(const struct request *request) {
                                   .max_files = request->log_max_files,
                                   .compress = request->log_flags & LOG_COMPRESS,
                                   .buffered = request->log_flags & LOG_BUFFERED,
+                                  .raw = request->log_flags & LOG_RAW,
                                   .buffer = request->log_buffer,
                                   .attributes = request->log_attributes};
   return log_open(&log, request->id);

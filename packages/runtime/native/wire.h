@@ -104,7 +104,7 @@ enum request_kind { REQUEST_LAUNCH = 1, REQUEST_EXEC, REQUEST_RUN, REQUEST_ATTAC
 enum stdio_flags { STDIO_TTY = 1, STDIO_OPEN_STDIN = 2, STDIO_STDIN_ONCE = 4 };
 // In the same word: somebody wants to know when each step began.
 #define REQUEST_TRACED 8
-enum log_flags { LOG_COMPRESS = 1, LOG_BUFFERED = 2 };
+enum log_flags { LOG_COMPRESS = 1, LOG_BUFFERED = 2, LOG_RAW = 4 };
 enum attach_flags { ATTACH_STDIN = 1, ATTACH_STDOUT = 2, ATTACH_STDERR = 4, ATTACH_MULTIPLEXED = 8 };
 
 struct attach_request {

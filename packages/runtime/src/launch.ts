@@ -39,6 +39,8 @@ export type LogTarget =
       readonly compress: boolean;
       /** The container never waits for the log: lines that it lags behind by more bytes than these are dropped. */
       readonly bufferBytes?: number;
+      /** Bytes that are no UTF-8 stay as they are, though JSON has no such strings; replaced otherwise. */
+      readonly raw?: boolean;
       /** A JSON object that stands in every line as `attrs`; at most 8 KiB. */
       readonly attributes?: string;
     };

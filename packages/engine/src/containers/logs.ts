@@ -18,6 +18,10 @@ export function openLogs(
   const tty = config.Tty;
   const path = container.facts.logPath;
   if (path === '') return { tty, body: Readable.from([]) };
-  const { run } = container;
-  return { tty, body: readLogs({ path, tty, options, running: run ? { ended: run.ended } : undefined }, signal) };
+  const { run, facts } = container;
+  const begun = facts.startedNs !== undefined;
+  return {
+    tty,
+    body: readLogs({ path, tty, options, begun, running: run ? { ended: run.ended } : undefined }, signal),
+  };
 }

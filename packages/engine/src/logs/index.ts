@@ -14,6 +14,8 @@ const CHUNK_BYTES = 256 * 1024;
 const LIVE_CHUNK_BYTES = 32 * 1024;
 /** A line longer than this was not written by a logger. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
+/** Docker's third stream: the client shows it as an error of the daemon. */
+const SYSTEM_ERROR = 3;
 /** From here on lines share frames: nobody looks at a hundred thousand of them one by one. */
 const COALESCE_FROM_BYTES = 1024 * 1024;
 
@@ -22,6 +24,8 @@ export type LogsInput = {
   /** Raw output; Docker's 8-byte frames otherwise. */
   readonly tty: boolean;
   readonly options: LogsOptions;
+  /** A log was begun: it is an error of its own, in the stream, when it is not there. */
+  readonly begun?: boolean;
   /** Present while the container runs: with `follow`, new lines are sent until `ended`. */
   readonly running: { readonly ended: Promise<void> } | undefined;
 };
@@ -74,6 +78,8 @@ async function* read(input: LogsInput, signal: AbortSignal): AsyncGenerator<Buff
       for (const file of files.splice(0, files.length - 1)) await file.close();
       offset = files[0]?.sizeBytes ?? 0;
     } else if (options.tail !== undefined) offset = await seekTail(files, options.tail);
+
+    if (input.begun && !follow && files.length === 0) yield missingLog(path, input.tty);
 
     const total = files.reduce((sum, file) => sum + file.sizeBytes, 0) - offset;
     const backlog = new LogDecoder({ ...options, multiplexed: !input.tty, coalesce: total > COALESCE_FROM_BYTES });
@@ -154,6 +160,15 @@ async function* readFile(
   }
   await pending.catch(() => {});
   return offset;
+}
+
+/** What dockerd sends in the third stream of a log that somebody has deleted. */
+function missingLog(path: string, tty: boolean): Buffer {
+  const text = Buffer.from(`Error grabbing logs: open ${path}: no such file or directory\n`);
+  if (tty) return text;
+  const head = Buffer.from([SYSTEM_ERROR, 0, 0, 0, 0, 0, 0, 0]);
+  head.writeUInt32BE(text.length, 4);
+  return Buffer.concat([head, text]);
 }
 
 function untilMs(untilNs: bigint): number {

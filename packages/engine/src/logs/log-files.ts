@@ -55,14 +55,15 @@ type Found = { readonly offset: number } | { readonly offset?: undefined; readon
 
 async function seekBack(file: LogFile, missing: number): Promise<Found> {
   const block = Buffer.allocUnsafe(TAIL_BLOCK_BYTES);
-  let lines = 0;
-  // Every newline but the last one of a file begins a line after it, and the file's start begins one too.
+  // Every newline but the last one of a file begins a line after it, and the file's start begins one too. What follows the last
+  // one is half a line, which somebody could not finish.
+  let lines = -1;
   let end = file.sizeBytes;
   while (end > 0) {
     const start = Math.max(0, end - TAIL_BLOCK_BYTES);
     const bytesRead = await file.read(block, 0, end - start, start);
     for (let at = lastNewline(block, bytesRead); at >= 0; at = lastNewline(block, at)) {
-      if (start + at !== file.sizeBytes - 1 && ++lines === missing) return { offset: start + at + 1 };
+      if (++lines === missing) return { offset: start + at + 1 };
     }
     end = start;
   }

@@ -159,6 +159,22 @@ test('a log that is longer than a buffer comes whole', async () => {
   assert.equal(errors.join(''), lines.flatMap(({ log, stream }) => (stream === 'stderr' ? [log] : [])).join(''));
 });
 
+test('half a line at the end of a file is no line of its tail', async () => {
+  const content = `${json({ log: 'one\n' })}${json({ log: 'two\n' })}{"log":"half`;
+  assert.deepEqual(frames(await logs(content, { tail: 1 })), [[1, 'two\n']]);
+  assert.deepEqual(frames(await logs('{"log":"half', { tail: 1 })), []);
+});
+
+test('a log that was begun and is not there is an error in the stream', async () => {
+  const path = newPath();
+  const text = `Error grabbing logs: open ${path}: no such file or directory\n`;
+  const input = { path, begun: true, running: undefined, options: ALL };
+  assert.deepEqual(frames(await collect(readLogs({ ...input, tty: false }, new AbortController().signal))), [
+    [3, text],
+  ]);
+  assert.equal(String(await collect(readLogs({ ...input, tty: true }, new AbortController().signal))), text);
+});
+
 test('a log that does not exist is empty', async () => {
   const input = { path: newPath(), tty: false, running: undefined, options: ALL };
   assert.equal((await collect(readLogs(input, new AbortController().signal))).length, 0);

@@ -32,6 +32,7 @@ export function logTarget(config: LogConfig, path: string, subject?: LogSubject)
     driver: 'json-file',
     path,
     ...rotation,
+    ...(local ? { raw: true } : {}),
     ...(options.mode === 'non-blocking' ? { bufferBytes: bufferBytes(options) } : {}),
     ...(attributes === undefined ? {} : { attributes }),
   };

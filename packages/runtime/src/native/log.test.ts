@@ -242,6 +242,24 @@ test(
   },
 );
 
+test('a raw log keeps bytes that are no UTF-8', needsRoot, async () => {
+  await using bench = new Bench();
+  const path = join(bench.directory, 'log');
+  const log = { ...logAt(path, { maxSizeBytes: 0, maxFiles: 1 }), raw: true };
+  await (await bench.launch(`printf '<\\377\\303 \\342\\200\\250 \\n'`, { log })).exited;
+  const start = Buffer.from([
+    ...Buffer.from('{"log":"\\u003c'),
+    0xff,
+    0xc3,
+    0x20,
+    0xe2,
+    0x80,
+    0xa8,
+    ...Buffer.from(' \\n"'),
+  ]);
+  assert.deepEqual(readFileSync(path).subarray(0, start.length), start);
+});
+
 test('a log that somebody deletes is begun again with the next rotation', needsRoot, async () => {
   await using bench = new Bench();
   const path = join(bench.directory, 'log');

@@ -48,7 +48,7 @@ export function encodeRequest(request: NativeRequest): Buffer {
   out.string(file?.path);
   out.u64(file?.maxSizeBytes ?? 0);
   out.u32(file?.maxFiles ?? 0);
-  out.u32((file?.compress ? 1 : 0) | (file?.bufferBytes === undefined ? 0 : 2));
+  out.u32((file?.compress ? 1 : 0) | (file?.bufferBytes === undefined ? 0 : 2) | (file?.raw ? 4 : 0));
   out.u64(file?.bufferBytes ?? 0);
   out.string(file?.attributes);
   out.u32(request.rootSlot ?? -1);
