@@ -5,8 +5,12 @@ import { basename, dirname, join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
 import { execute } from '../harness/execute.ts';
-import { until } from '../harness/raw.ts';
+import { until as untilWithin } from '../harness/raw.ts';
 import { rootOnly } from '../harness/skip.ts';
+import { slowness } from '../harness/slowness.ts';
+
+/** Compression waits for a turn, and a dump takes a while, on a machine that has much to do. */
+const until = (check: Parameters<typeof untilWithin>[0]): Promise<void> => untilWithin(check, 60_000 * slowness);
 
 const gantry = new URL('../../gantry', import.meta.url).pathname;
 
@@ -58,9 +62,9 @@ describe('logs', { skip: rootOnly }, () => {
     const [first = ''] = (await logs('-t', '--tail', '2000')).split(' ');
     assert.equal(await logs('--since', first), numbers(1000, 3000));
     assert.equal((await logs('--until', first)).endsWith('\n1000\n'), true);
-    const following = daemon.docker('logs', '-f', '--tail', '2500', 'logged');
+    const following = daemon.docker('logs', '-f', 'logged');
     await daemon.docker('exec', 'logged', 'touch', '/go');
-    assert.equal((await following).stdout, numbers(500, 3010));
+    assert.equal((await following).stdout, numbers(0, 3010));
   });
 
   test('what was rotated while no daemon was there is compressed when one starts; local does so unasked', async () => {

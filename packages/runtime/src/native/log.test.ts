@@ -65,10 +65,12 @@ async function written(bench: Bench, lines: number, log: LogTarget, then = ''): 
   const client = new Client({ stdin: false });
   const shim = await bench.launch(counting(lines) + then, { log, attachments: [client.attachment] });
   await Promise.all([client.reads('all written'), client.reads(`\n${lines - 1}\n`)]);
-  // Its answer comes after what it did before; that the process has ended is one, too.
-  await shim.signal('init', 0).catch(() => {});
+  await settled(shim);
   return shim;
 }
+
+/** Its answer comes after what it did before; that the process has ended is one, too. */
+const settled = (shim: Shim): Promise<void> => shim.signal('init', 0).catch(() => {});
 
 const writersOf = (shim: Shim): number[] =>
   readdirSync('/proc')
@@ -226,10 +228,12 @@ test(
     assert.ok(lockFile(lock));
     client.socket.write('100\n');
     await client.reads('100\ndone');
+    await settled(shim);
     assert.deepEqual(readdirSync(directory).sort(), ['log', 'log.1.gz', 'log.2.gz']);
     closeSync(lock);
     client.socket.write('1\n');
     await client.reads('1\ndone');
+    await settled(shim);
     assert.equal(await news, 1);
     assert.deepEqual(readdirSync(directory).sort(), ['log', 'log.1', 'log.2.gz', 'log.3.gz']);
     assert.equal(readFileSync(`${path}.2.gz`, 'utf8'), 'newer');
