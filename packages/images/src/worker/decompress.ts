@@ -17,6 +17,7 @@ export function compressionOf(start: Buffer): 'none' | 'gzip' | 'zstd' | 'bzip2'
 
 /**
  * Gives `use` the bytes of `source` decompressed, in order. What they are compressed with is seen from their start.
+ * A piece of the source need not be valid longer than until the next is asked for, what `use` gets until it returns.
  * @throws invalidParameter when they are broken or cut off
  */
 export async function decompress(source: AsyncIterable<Buffer>, use: (bytes: Buffer) => void): Promise<void> {
@@ -37,7 +38,7 @@ export async function decompress(source: AsyncIterable<Buffer>, use: (bytes: Buf
     return;
   }
   if (compression === 'bzip2' || compression === 'xz') {
-    await decompressByProgram(compression, whole(), use);
+    await decompressByProgram(compression, copies(whole()), use);
     return;
   }
   const open = Inflate.open(compression);
@@ -46,7 +47,7 @@ export async function decompress(source: AsyncIterable<Buffer>, use: (bytes: Buf
       using inflate = open;
       for await (const bytes of whole()) inflate.push(bytes, use);
       inflate.finish(use);
-    } else await decompressByStream(compression, whole(), use);
+    } else await decompressByStream(compression, copies(whole()), use);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'Z_BUF_ERROR' || code === 'ZSTD_error_srcSize_wrong') {
@@ -59,6 +60,11 @@ export async function decompress(source: AsyncIterable<Buffer>, use: (bytes: Buf
     }
     throw error;
   }
+}
+
+/** For streams, which read ahead of what they have used. */
+async function* copies(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const bytes of source) yield Buffer.from(bytes);
 }
 
 async function decompressByStream(

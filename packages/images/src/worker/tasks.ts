@@ -97,7 +97,7 @@ export type ResultOf<K extends TaskKind> = Extract<Tasks, { task: { kind: K } }>
 
 export type ToWorker =
   | { readonly type: 'task'; readonly task: Task }
-  | { readonly type: 'chunk'; readonly bytes: Uint8Array }
+  | { readonly type: 'chunk'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly type: 'end' }
   | { readonly type: 'abort' }
   /** The reader of the output has taken one chunk. */
@@ -106,8 +106,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'done'; readonly result: unknown }
   | { readonly type: 'failed'; readonly error: WireError }
-  /** One chunk of the input was used up. */
-  | { readonly type: 'used'; readonly bytes: number }
+  /** So much of the input was used up; the chunk's memory is given back. */
+  | { readonly type: 'used'; readonly bytes: number; readonly memory?: ArrayBuffer }
   | { readonly type: 'chunk'; readonly bytes: Uint8Array };
 
 /** An error on its way between threads. */
@@ -118,5 +118,9 @@ export type WireError = {
   readonly code: string | undefined;
 };
 
-/** Chunks that may be on their way in one direction. */
+/** Chunks that may be on their way to the reader of a task's output. */
 export const WINDOW = 16;
+
+/** Chunks that may be on their way to a thread, and what one holds at most. */
+export const INPUT_WINDOW = 4;
+export const INPUT_BYTES = 256 * 1024;

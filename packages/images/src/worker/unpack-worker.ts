@@ -26,7 +26,7 @@ let onTaken: (() => void) | undefined;
 port.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'task':
-      input = new TaskInput(bytes => send({ type: 'used', bytes }));
+      input = new TaskInput(({ buffer, length }) => send({ type: 'used', bytes: length, memory: buffer }, [buffer]));
       credit = WINDOW;
       run(message.task, input).then(
         result => send({ type: 'done', result }),

@@ -1,15 +1,8 @@
 import { Readable } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import { cancelled, type ErrorKind, GantryError, systemError } from '@gantry/errors';
-import {
-  type FromWorker,
-  type ResultOf,
-  type Task,
-  type TaskKind,
-  type ToWorker,
-  WINDOW,
-  type WireError,
-} from './tasks.ts';
+import { Feed } from './feed.ts';
+import type { FromWorker, ResultOf, Task, TaskKind, ToWorker, WireError } from './tasks.ts';
 
 export type TaskOptions = {
   readonly input?: AsyncIterable<Uint8Array>;
@@ -21,7 +14,7 @@ export type TaskOptions = {
 type Running = {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
-  readonly onUsed: (bytes: number) => void;
+  readonly onUsed: (bytes: number, memory?: ArrayBuffer) => void;
   readonly onChunk: (bytes: Uint8Array) => void;
 };
 
@@ -52,8 +45,8 @@ class Thread {
     });
   }
 
-  send(message: ToWorker): void {
-    this.#worker.postMessage(message);
+  send(message: ToWorker, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
   }
 
   async stop(): Promise<void> {
@@ -63,7 +56,7 @@ class Thread {
   #receive(message: FromWorker): void {
     switch (message.type) {
       case 'used':
-        this.#running?.onUsed(message.bytes);
+        this.#running?.onUsed(message.bytes, message.memory);
         break;
       case 'chunk':
         this.#running?.onChunk(message.bytes);
@@ -139,11 +132,11 @@ export class Workers implements AsyncDisposable {
     await this.#slot(options.signal);
     const thread = this.#take();
     const abort = (): void => thread.send({ type: 'abort' });
-    const feed = new Feed(thread, options.onUsed ?? (() => {}));
+    const feed = new Feed((message, transfer) => thread.send(message, transfer), options.onUsed);
     const taken = { taken: () => thread.send({ type: 'taken' }) };
     const running = thread.run(
       task,
-      bytes => feed.used(bytes),
+      (bytes, memory) => feed.used(bytes, memory),
       bytes => onChunk(bytes, taken),
     );
     options.signal?.addEventListener('abort', abort, { once: true });
@@ -262,46 +255,5 @@ export class Workers implements AsyncDisposable {
     const idle = this.#idle.splice(0);
     for (const { timer } of idle) clearTimeout(timer);
     await Promise.all(idle.map(({ thread }) => thread.stop()));
-  }
-}
-
-/** Sends a source to a thread, never more than a window ahead of what the thread has used. */
-class Feed {
-  readonly #thread: Thread;
-  readonly #onUsed: (bytes: number) => void;
-  #ahead = 0;
-  #stopped = false;
-  #wake: (() => void) | undefined;
-
-  constructor(thread: Thread, onUsed: (bytes: number) => void) {
-    this.#thread = thread;
-    this.#onUsed = onUsed;
-  }
-
-  used(bytes: number): void {
-    this.#ahead -= 1;
-    this.#onUsed(bytes);
-    this.#wake?.();
-  }
-
-  stop(): void {
-    this.#stopped = true;
-    this.#wake?.();
-  }
-
-  async from(source: AsyncIterable<Uint8Array>): Promise<void> {
-    // A stream is its owner's: a request whose body was not read to the end can still be answered.
-    const chunks = source instanceof Readable ? source.iterator({ destroyOnReturn: false }) : source;
-    for await (const bytes of chunks) {
-      while (this.#ahead >= WINDOW && !this.#stopped) {
-        await new Promise<void>(resolve => {
-          this.#wake = resolve;
-        });
-      }
-      if (this.#stopped) return;
-      this.#ahead += 1;
-      this.#thread.send({ type: 'chunk', bytes });
-    }
-    if (!this.#stopped) this.#thread.send({ type: 'end' });
   }
 }
