@@ -122,13 +122,35 @@ static size_t sequence(const uint8_t *s, size_t left) {
   return size;
 }
 
+typedef uint8_t block __attribute__((vector_size(16)));
+
+// Whether none of the bytes is special.
+static bool is_plain(block bytes) {
+  block found = (block)(bytes < 0x20) | (block)(bytes >= 0x80) | (block)(bytes == '"') | (block)(bytes == '\\') |
+                (block)(bytes == '<') | (block)(bytes == '>') | (block)(bytes == '&');
+  uint64_t halves[2];
+  memcpy(halves, &found, sizeof halves);
+  return (halves[0] | halves[1]) == 0;
+}
+
+// Copies up to the next special byte and returns how many these were.
+static size_t copy_plain(uint8_t *out, const uint8_t *s, size_t size) {
+  size_t i = 0;
+  for (block bytes; size - i >= sizeof bytes; i += sizeof bytes) {
+    memcpy(&bytes, s + i, sizeof bytes);
+    if (!is_plain(bytes)) break;
+    memcpy(out + i, &bytes, sizeof bytes);
+  }
+  for (; i < size && !special[s[i]]; i++) out[i] = s[i];
+  return i;
+}
+
 static uint8_t *escape(uint8_t *out, const uint8_t *s, size_t size) {
   static const char hex[] = "0123456789abcdef";
   for (size_t i = 0; i < size;) {
-    size_t start = i;
-    while (i < size && !special[s[i]]) i++;
-    memcpy(out, s + start, i - start);
-    out += i - start;
+    size_t plain = copy_plain(out, s + i, size - i);
+    i += plain;
+    out += plain;
     if (i == size) break;
     uint8_t byte = s[i];
     if (byte >= 0x80) {

@@ -90,8 +90,9 @@ static void drop(uint32_t index) {
 static void shift(void) {
   uint32_t last = 1;
   while (last < file.max_files - 1 && is_there(last)) last++;
-  // In either form, so that no number has two contents.
-  if (file.compress) drop(last);
+  // In either form, so that no number has two contents. And a rename over it would make ext4 begin to write the other file's data
+  // to the disk, here and now, lest a crash leaves neither; most of a fast log need never get there.
+  drop(last);
   for (uint32_t i = last; i > 1; i--) {
     move(i - 1, i, "");
     if (file.compress) move(i - 1, i, ".gz");

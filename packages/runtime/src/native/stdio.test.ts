@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { LogTarget } from '../launch.ts';
@@ -126,6 +126,22 @@ test(
       assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z$/);
   },
 );
+
+test('whatever a line holds, and wherever in it, the log gives it back', needsRoot, async () => {
+  await using bench = new Bench();
+  const needy = ['"', '\\', '<', '>', '&', '\t', '\x01', '\x7f', '\u00e9', '\u2028', '\u{1f600}'];
+  const lines = needy.flatMap(text =>
+    Array.from({ length: 40 }, (_, at) => `${'x'.repeat(at)}${text}${'y'.repeat(40 - at)}`),
+  );
+  const path = `${bench.logPath}.input`;
+  writeFileSync(path, `${lines.join('\n')}\n`);
+  await (await bench.launch(`cat ${path}`, { log: logOf(bench) })).exited;
+  assert.deepEqual(
+    linesOf(bench.logPath).map(({ log }) => log),
+    lines.map(text => `${text}\n`),
+  );
+  assert.ok(!/[<>&\u2028]/.test(readFileSync(bench.logPath, 'utf8')), 'these are escaped, as Go does');
+});
 
 test('a long line is cut at 16 KiB, and its parts share a time', needsRoot, async () => {
   await using bench = new Bench();
