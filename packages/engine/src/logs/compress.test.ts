@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   constants,
@@ -8,6 +9,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -40,6 +42,17 @@ function rotatedLog(): { directory: string; path: string; names: () => string[] 
   }
   return { directory, path, names: () => readdirSync(directory).sort() };
 }
+
+/** Options of a reader of all lines. */
+const EVERYTHING = {
+  stdout: true,
+  stderr: true,
+  follow: false,
+  timestamps: false,
+  details: false,
+  sinceNs: 0n,
+  untilNs: 0n,
+};
 
 async function read(path: string, options: { tail?: number; since?: number; until?: number } = {}): Promise<number[]> {
   const at = (n: number | undefined): bigint =>
@@ -209,4 +222,32 @@ test('many logs are compressed one after the other, and what was added meanwhile
   await compressor.idle();
   assert.ok(existsSync(`${logs[0]?.path}.4.gz`));
   assert.deepEqual(failures, []);
+});
+
+test('a reader that goes away in the middle of a compressed file harms nobody', async () => {
+  const directory = mkdtempSync(join(scratch, 'c'));
+  const path = join(directory, 'log');
+  writeFileSync(`${path}.1`, lines(0, 100_000));
+  writeFileSync(path, lines(100_000, 100_010));
+  await compressRotated(path, never);
+  const options = { ...EVERYTHING, tail: undefined };
+  for (let round = 0; round < 20; round++) {
+    const stream = readLogs({ path, tty: true, running: undefined, options }, never);
+    const closed = new Promise<void>(resolve => stream.once('close', resolve));
+    for (let chunk = 0; chunk <= round % 5; chunk++) await once(stream, 'data');
+    stream.destroy();
+    await closed;
+  }
+  assert.equal((await read(path)).length, 100_010);
+  const open = readdirSync('/proc/self/fd').map(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+  assert.deepEqual(
+    open.filter(name => name.startsWith(directory)),
+    [],
+  );
 });

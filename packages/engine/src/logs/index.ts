@@ -138,27 +138,31 @@ async function* readFile(
     return length <= 0 ? Promise.resolve(0) : file.read(into, at, length, position);
   };
   let pending = readInto(buffer, 0, offset);
-  while (!signal.aborted && !decoder.done) {
-    const bytesRead = await pending;
-    if (bytesRead === 0) break;
-    const filled = kept + bytesRead;
-    const { output, next } = decoder.decode(buffer, 0, filled);
-    offset += next;
-    kept = filled - next;
-    if (next === 0 && filled === buffer.length) {
-      if (filled >= MAX_LINE_BYTES) {
-        // No line at all: what follows its first newline may be one.
-        offset += filled;
-        kept = 0;
-      } else spare = Buffer.allocUnsafeSlow(buffer.length * 2);
+  try {
+    while (!signal.aborted && !decoder.done) {
+      const bytesRead = await pending;
+      if (bytesRead === 0) break;
+      const filled = kept + bytesRead;
+      const { output, next } = decoder.decode(buffer, 0, filled);
+      offset += next;
+      kept = filled - next;
+      if (next === 0 && filled === buffer.length) {
+        if (filled >= MAX_LINE_BYTES) {
+          // No line at all: what follows its first newline may be one.
+          offset += filled;
+          kept = 0;
+        } else spare = Buffer.allocUnsafeSlow(buffer.length * 2);
+      }
+      buffer.copy(spare, 0, next, next + kept);
+      [buffer, spare] = [spare, buffer.length < spare.length ? Buffer.allocUnsafeSlow(spare.length) : buffer];
+      // The next read runs while the reader takes this output.
+      pending = readInto(buffer, kept, offset + kept);
+      if (output.length > 0) yield output;
     }
-    buffer.copy(spare, 0, next, next + kept);
-    [buffer, spare] = [spare, buffer.length < spare.length ? Buffer.allocUnsafeSlow(spare.length) : buffer];
-    // The next read runs while the reader takes this output.
-    pending = readInto(buffer, kept, offset + kept);
-    if (output.length > 0) yield output;
+  } finally {
+    // A reader that goes away in between closes the file.
+    await pending.catch(() => {});
   }
-  await pending.catch(() => {});
   return offset;
 }
 

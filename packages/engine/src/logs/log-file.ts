@@ -104,12 +104,12 @@ class CompressedLog implements LogFile {
 
   /** Undefined at the end, and where the file is damaged: what comes after it in time can still be read. */
   async #next(): Promise<Buffer | undefined> {
-    if (!this.#chunks) {
-      this.#source = this.#handle.createReadStream({ start: 0, autoClose: false });
-      // An error of either comes out of the iterator.
-      this.#chunks = pipeline(this.#source, createGunzip(), () => {})[Symbol.asyncIterator]();
-    }
     try {
+      if (!this.#chunks) {
+        this.#source = this.#handle.createReadStream({ start: 0, autoClose: false });
+        // An error of either comes out of the iterator.
+        this.#chunks = pipeline(this.#source, createGunzip(), () => {})[Symbol.asyncIterator]();
+      }
       const { done, value } = await this.#chunks.next();
       return done ? undefined : value;
     } catch {
