@@ -5,6 +5,7 @@ import type {
   ImageInspect,
   ImageSummary,
   ProgressMessage,
+  ReferrersDocument,
 } from '@gantry/engine';
 import { type FilterValues, filtersQuery } from './filters.ts';
 import type { Body } from './http.ts';
@@ -88,6 +89,23 @@ export class ImagesClient {
     return this.#transport.json({
       path: `/gantry${of(ref)}/explain`,
       query: { platform: platformJson(options.platform), limit: options.limit },
+      signal: options.signal,
+    });
+  }
+
+  /** What refers to an image at its registry. Gantry's engine alone answers this. */
+  referrers(
+    ref: string,
+    options: {
+      readonly artifactType?: string | undefined;
+      readonly authorization?: string | undefined;
+      readonly signal?: AbortSignal;
+    } = {},
+  ): Promise<ReferrersDocument> {
+    return this.#transport.json({
+      path: `/gantry/distribution/${referencePath(ref)}/referrers`,
+      query: { artifactType: options.artifactType },
+      headers: options.authorization === undefined ? {} : { 'X-Registry-Auth': options.authorization },
       signal: options.signal,
     });
   }

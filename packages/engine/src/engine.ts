@@ -1,5 +1,12 @@
 import type { Readable } from 'node:stream';
-import type { DistributionInspect, ManifestQuestion, ManifestUpload, PathStatus, SearchResult } from '@gantry/images';
+import type {
+  DistributionInspect,
+  ManifestQuestion,
+  ManifestUpload,
+  PathStatus,
+  ReferrersDocument,
+  SearchResult,
+} from '@gantry/images';
 import type { JobLog } from '@gantry/jobs';
 import type { PacketPath } from '@gantry/network';
 import type { AttachOptions, ClientConnection } from '@gantry/runtime';
@@ -186,6 +193,8 @@ export interface Images {
   ): Promise<void>;
   /** What the registry has under a reference. */
   distribution(ref: string, authorization: unknown, signal: AbortSignal): Promise<DistributionInspect>;
+  /** What refers to an image at its registry, of one artifact type unless that is empty. */
+  referrers(ref: string, artifactType: string, authorization: unknown, signal: AbortSignal): Promise<ReferrersDocument>;
   /** Asks an index; `limit` 0 is the default of 25. */
   search(
     term: string,

@@ -65,6 +65,8 @@ export function imagesOf(context: EngineContext): Images {
         signal,
       ),
     distribution: (ref, authorization, signal) => store.registries.inspect(ref, authorization, signal),
+    referrers: (ref, artifactType, authorization, signal) =>
+      store.registries.referrers(ref, artifactType, authorization, signal),
     search: (term, options, signal) => searchImages(context, term, options, signal),
     load: (archive, { platforms }, progress, signal) =>
       jobs.run(

@@ -1,3 +1,4 @@
+export type { ReferrersDocument } from '@gantry/images';
 export type { PacketPath } from '@gantry/network';
 export type { EngineDefaults, KernelFeatures } from './defaults.ts';
 export { parseDetachKeys } from './detach-keys.ts';

@@ -118,6 +118,13 @@ export type DistributionInspect = {
   readonly Platforms: readonly { readonly architecture: string; readonly os: string; readonly variant?: string }[];
 };
 
+/** What refers to an image at its registry, and how the registry keeps that: by its API, or by a tag. */
+export type ReferrersDocument = {
+  readonly Subject: { readonly mediaType: string; readonly digest: string; readonly size: number };
+  readonly Source: 'api' | 'tag';
+  readonly Referrers: readonly Descriptor[];
+};
+
 /** How a registry is asked for a manifest. */
 export type ManifestQuestion = {
   /** Certificates are not verified, and plain HTTP will do. */
@@ -163,6 +170,13 @@ export interface Registries {
   /** Checks credentials; returns the identity token to keep instead of a password, or an empty text. */
   login(authorization: unknown, signal: AbortSignal): Promise<string>;
   inspect(reference: string, authorization: unknown, signal: AbortSignal): Promise<DistributionInspect>;
+  /** Signatures, lists of contents and the like that refer to an image; of one type unless that is empty. */
+  referrers(
+    reference: string,
+    artifactType: string,
+    authorization: unknown,
+    signal: AbortSignal,
+  ): Promise<ReferrersDocument>;
   search(term: string, limit: number, authorization: unknown, signal: AbortSignal): Promise<SearchResult[]>;
   /** One manifest or index, without what it names. */
   manifest(reference: string, question: ManifestQuestion, signal: AbortSignal): Promise<RegistryManifest>;

@@ -83,6 +83,10 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       tags: async (repository, authorization, signal) =>
         (await import('./pull/pull.ts')).listTags(registries, repository, authorization, signal),
       configured: async () => (await import('./pull/endpoints.ts')).configuredRegistries(registries),
+      referrers: async (reference, artifactType, authorization, signal) => {
+        const { listReferrers } = await import('./registry/referrers.ts');
+        return await listReferrers(registries, reference, artifactType, authorization, signal);
+      },
       search: async (term, limit, authorization, signal) =>
         (await import('./registry/search.ts')).searchImages(registries, term, limit, authorization, signal),
     },

@@ -18,6 +18,8 @@ export type Descriptor = {
   readonly urls?: readonly string[];
   readonly annotations?: Readonly<Record<string, string>>;
   readonly platform?: Platform;
+  /** What a manifest that is no image holds. */
+  readonly artifactType?: string;
 };
 
 export type Manifest = {
@@ -100,7 +102,7 @@ function readManifest(json: Json, mediaType: string): Manifest {
 
 function readDescriptor(value: unknown, where: string): Descriptor {
   if (!isObject(value)) throw invalidParameter(`manifest: ${where} is not a descriptor`);
-  const { mediaType, digest, size, urls, platform } = value;
+  const { mediaType, digest, size, urls, platform, artifactType } = value;
   if (typeof mediaType !== 'string') throw invalidParameter(`manifest: ${where} has no mediaType`);
   if (!isDigest(digest)) throw invalidParameter(`manifest: ${where} has an invalid digest`);
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
@@ -113,6 +115,7 @@ function readDescriptor(value: unknown, where: string): Descriptor {
     ...(Array.isArray(urls) ? { urls: urls.filter(url => typeof url === 'string') } : {}),
     ...annotations(value),
     ...readPlatform(platform),
+    ...(typeof artifactType === 'string' ? { artifactType } : {}),
   };
 }
 

@@ -31,6 +31,11 @@ function session(call: Call, problem: (message: string) => Error): void {
 }
 
 export const distributionRoutes: readonly Route[] = [
+  get('/gantry/distribution/{name*}/referrers', async call => {
+    const type = call.query.get('artifactType');
+    const answer = call.engine.images.referrers(param(call, 'name'), type, registryAuthorization(call), call.signal);
+    sendJson(call, 200, await answer);
+  }),
   get('/distribution/{name*}/json', async call =>
     sendJson(
       call,

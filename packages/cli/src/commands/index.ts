@@ -88,6 +88,11 @@ export const entries: readonly Entry[] = [
     'image explain',
     () => import('./image/explain.ts'),
   ),
+  entry(
+    'List what refers to an image at its registry: signatures, contents, attestations',
+    'image referrers',
+    () => import('./image/referrers.ts'),
+  ),
   entry('Upload an image to a registry', 'image push, push', () => import('./image/push.ts')),
   entry('Rename a container', 'container rename, rename', () => import('./container/rename.ts')),
   entry('Restart one or more containers', 'container restart, restart', () => import('./container/restart.ts')),

@@ -61,6 +61,15 @@ export class PullSource implements Disposable {
     );
   }
 
+  /** What refers to a manifest; undefined when the registry has no API for that. */
+  referrers(digest: Digest, artifactType: string, signal: AbortSignal): Promise<Descriptor[] | undefined> {
+    return this.#first(
+      client => client.endpoint.resolves,
+      client => client.referrers(digest, artifactType, signal),
+      signal,
+    );
+  }
+
   /** Tells whether the repository has a blob. */
   hasBlob({ digest }: Pick<Descriptor, 'digest'>, signal: AbortSignal): Promise<boolean> {
     return this.#first(

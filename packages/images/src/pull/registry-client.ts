@@ -1,12 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import { systemError } from '@gantry/errors';
 import {
+  type Descriptor,
   type Digest,
   digestOf,
   hashFor,
   isDigest,
   MANIFEST_TYPES,
   MAX_MANIFEST_BYTES,
+  MediaType,
+  parseImageDocument,
   parseJson,
   type Reference,
   withDigest,
@@ -91,11 +94,41 @@ export class RegistryClient implements Disposable {
         'list of tags',
       );
       if (Array.isArray(document.tags)) tags.push(...document.tags.filter(tag => typeof tag === 'string'));
-      const next: string | undefined = /<([^>]+)>;\s*rel="?next"?/.exec(String(answer.headers.link ?? ''))?.[1];
-      url = next !== undefined && URL.canParse(next, url.href) ? new URL(next, url) : undefined;
-      if (url && url.host !== this.endpoint.url.host) url = undefined;
+      url = this.#nextPage(answer, url);
     }
     return tags;
+  }
+
+  /** Where a list goes on, at this registry. @see RFC 5988 */
+  #nextPage(answer: IncomingMessage, url: URL): URL | undefined {
+    const next = /<([^>]+)>;\s*rel="?next"?/.exec(String(answer.headers.link ?? ''))?.[1];
+    const at = next !== undefined && URL.canParse(next, url.href) ? new URL(next, url) : undefined;
+    return at?.host === this.endpoint.url.host ? at : undefined;
+  }
+
+  /**
+   * What refers to a manifest; of one type where the registry can tell, unless that is empty. Undefined when it does not
+   * know the question: what nothing refers to has an empty list.
+   */
+  async referrers(digest: Digest, artifactType: string, signal: AbortSignal): Promise<Descriptor[] | undefined> {
+    const found: Descriptor[] = [];
+    const filter = artifactType === '' ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
+    let url: URL | undefined = this.url(`referrers/${digest}${filter}`);
+    for (let page = 0; url && page < MAX_PAGES; page++) {
+      const headers = { Accept: MediaType.ociIndex };
+      const answer: IncomingMessage = await this.#session.ask(url, { method: 'GET', headers, signal });
+      if ([400, 404, 405].includes(answer.statusCode ?? 0)) {
+        answer.resume();
+        return undefined;
+      }
+      if (answer.statusCode !== 200) throw await registryError(answer, url, this.#reference, this.#action);
+      const bytes = await readBody(answer, MAX_MANIFEST_BYTES, `the list of what refers to ${digest}`);
+      const document = parseImageDocument(bytes, MediaType.ociIndex);
+      if (document.kind !== 'index') return undefined;
+      found.push(...document.index.manifests);
+      url = this.#nextPage(answer, url);
+    }
+    return found;
   }
 
   /** Tells whether the repository has a blob. */

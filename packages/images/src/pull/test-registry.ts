@@ -14,6 +14,8 @@ export class TestRegistry implements AsyncDisposable {
   /** By `NAME:TAG` or `NAME@DIGEST`. */
   readonly manifests = new Map<string, { readonly bytes: Buffer; readonly mediaType: string }>();
   readonly requests: string[] = [];
+  /** Whether it has the API of referrers; one without answers as for any address that it does not know. */
+  hasReferrers = true;
   /** Returns true when it has answered. */
   intercept: Answer = () => false;
   /** Uploads that stand open, with what has come of them; a connection that breaks leaves that as it is. */
@@ -76,7 +78,7 @@ export class TestRegistry implements AsyncDisposable {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     this.requests.push(`${request.method} ${request.url}`);
     if (this.intercept(request, response)) return;
-    if (this.#upload(request, response)) return;
+    if (this.#upload(request, response) || this.#listReferrers(request, response)) return;
     const [, name = '', kind, which = ''] = /^\/v2\/(.+)\/(manifests|blobs)\/([^/?]+)$/.exec(request.url ?? '') ?? [];
     if (kind === 'manifests' && request.method === 'PUT') {
       void this.#takeManifest(request, response, name, which);
@@ -109,6 +111,26 @@ export class TestRegistry implements AsyncDisposable {
     if (!tag.includes(':')) this.manifests.set(`${name}:${tag}`, manifest);
     this.manifests.set(`${name}@${digestOf(bytes)}`, manifest);
     response.writeHead(201, { 'Docker-Content-Digest': digestOf(bytes) }).end();
+  }
+
+  /** Manifests with a subject, two a page. @see OCI distribution-spec 1.1, "Listing Referrers" */
+  #listReferrers(request: IncomingMessage, response: ServerResponse): boolean {
+    const url = new URL(request.url ?? '', `http://${this.host}`);
+    const [, name, subject] = /^\/v2\/(.+)\/referrers\/([^/]+)$/.exec(url.pathname) ?? [];
+    if (!this.hasReferrers || name === undefined) return false;
+    const all = [...this.manifests]
+      .filter(([key]) => key.startsWith(`${name}@`))
+      .map(([, { bytes, mediaType }]) => ({ document: JSON.parse(bytes.toString()), bytes, mediaType }))
+      .filter(({ document }) => document.subject?.digest === subject)
+      .map(({ document: { artifactType, annotations }, bytes, mediaType }) => {
+        return { mediaType, digest: digestOf(bytes), size: bytes.length, artifactType, annotations };
+      });
+    const from = Number(url.searchParams.get('from') ?? 0);
+    if (from + 2 < all.length) response.setHeader('Link', `<${url.pathname}?from=${from + 2}>; rel="next"`);
+    response.setHeader('Content-Type', MediaType.ociIndex);
+    const manifests = all.slice(from, from + 2);
+    response.end(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests }));
+    return true;
   }
 
   /** Answers what belongs to uploads. @see OCI distribution-spec 1.1, "Push" */

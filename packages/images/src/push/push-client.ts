@@ -107,13 +107,13 @@ export class PushClient {
     return last === undefined || last === '0' ? undefined : { url: next, doneBytes: Number(last) + 1 };
   }
 
-  /** Gives an upload up, in the background: the registry would keep what it has of it for days. */
-  cancelUpload({ url }: Upload): void {
-    const signal = AbortSignal.timeout(CANCEL_MS);
-    this.#session.ask(url, { method: 'DELETE', signal }).then(
-      answer => answer.resume(),
-      () => {},
-    );
+  /** Gives an upload up, also after the push was cancelled: the registry would keep what it has of it for days. */
+  async cancelUpload({ url }: Upload): Promise<void> {
+    try {
+      (await this.#session.ask(url, { method: 'DELETE', signal: AbortSignal.timeout(CANCEL_MS) }, false)).resume();
+    } catch {
+      // It will notice by itself.
+    }
   }
 
   /** Uploads a small blob in one piece unless it is there. */

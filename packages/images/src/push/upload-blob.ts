@@ -39,7 +39,7 @@ export async function uploadBlob(
       // A beginning that the registry does not go on with is worth one attempt without it.
       const isWorthIt = isTransient || before > 0;
       if (signal.aborted || !isWorthIt || attempt >= ATTEMPTS) {
-        if (upload) client.cancelUpload(upload);
+        if (upload) await client.cancelUpload(upload);
         throw signal.aborted ? cancelled('the transfer was cancelled', { cause: error }) : error;
       }
       if (isTransient) {
@@ -47,11 +47,11 @@ export async function uploadBlob(
         await countDown(attempt === 1 && sent > before ? 1 : attempt * 5, on.onRetry, signal);
         if (blob.known && (await client.hasBlob(blob.known.digest).catch(() => false))) return;
         const state = upload && (await client.uploadState(upload).catch(() => undefined));
-        if (upload && !state) client.cancelUpload(upload);
+        if (upload && !state) await client.cancelUpload(upload);
         upload = state;
         if ((state?.doneBytes ?? 0) > before) attempt = 0;
       } else {
-        if (upload) client.cancelUpload(upload);
+        if (upload) await client.cancelUpload(upload);
         upload = undefined;
       }
     }

@@ -156,7 +156,7 @@ async function mountBlob(
   try {
     const { mounted, upload } = await client.mount(digest, from);
     if (mounted) return;
-    if (upload) client.cancelUpload(upload);
+    if (upload) await client.cancelUpload(upload);
     // What is fetched from elsewhere need not be in the registry.
     if (urls !== undefined || mediaType.includes('foreign') || mediaType.includes('nondistributable')) return;
     if (await client.hasBlob(digest)) return;
