@@ -64,13 +64,33 @@ export class TreeTar {
   readonly #scratch = Buffer.allocUnsafeSlow(PIECE);
 
   /** One member under `name`, without what is below it. A piece is valid until the next. */
-  *member({ dir, base, fd, status }: Node, name: ByteString, withContent = true): Generator<Buffer> {
+  *member(node: Node, name: ByteString, withContent = true): Generator<Buffer> {
+    const { fd, status } = node;
     const type = TYPES.get(status.mode & file.S_IFMT);
     if (type === undefined) return; // a socket means nothing without the process that listens on it
+    if (type !== 'file' || !withContent || status.sizeBytes === 0 || this.#linkName(status) !== undefined) {
+      yield* this.#member(node, name, type);
+      return;
+    }
+    const content = openHandle(fd);
+    try {
+      yield* this.#member(node, name, type, content);
+    } finally {
+      file.closeDescriptor(content);
+    }
+  }
+
+  /** The name under which a file with several links is in the archive already. */
+  #linkName({ links, device, inode }: file.FileStatus): ByteString | undefined {
+    return links > 1 ? this.#links.get(`${device}/${inode}`) : undefined;
+  }
+
+  /** @param content a file that is open for reading; without it no bytes follow */
+  *#member({ dir, base, fd, status }: Node, name: ByteString, type: EntryType, content?: number): Generator<Buffer> {
     const pax = new Map<ByteString, ByteString>();
     const carried = this.#faithful ? isFaithful : isCarried;
-    for (const [attribute, value] of attributesOf(dir, base, fd, type, carried)) {
-      pax.set(`SCHILY.xattr.${attribute}`, value.toString('latin1'));
+    for (const [attribute, value] of attributesOf(dir, base, fd, type, content)) {
+      if (carried(attribute)) pax.set(`SCHILY.xattr.${attribute}`, value.toString('latin1'));
     }
     const { seconds, nanoseconds } = status.modification;
     if (nanoseconds !== 0) pax.set('mtime', timeText(status.modification));
@@ -86,23 +106,20 @@ export class TreeTar {
       yield plainHeader({ ...common, type, name: name.endsWith('/') ? name : `${name}/`, sizeBytes: 0 });
       return;
     }
-    if (status.links > 1) {
-      const inode = `${status.device}/${status.inode}`;
-      const linkName = this.#links.get(inode);
-      if (linkName !== undefined) {
-        yield plainHeader({ ...common, pax: withoutAttributes(pax), type: 'hardLink', name, linkName, sizeBytes: 0 });
-        return;
-      }
-      this.#links.set(inode, name);
+    const linkName = this.#linkName(status);
+    if (linkName !== undefined) {
+      yield plainHeader({ ...common, pax: withoutAttributes(pax), type: 'hardLink', name, linkName, sizeBytes: 0 });
+      return;
     }
+    if (status.links > 1) this.#links.set(`${status.device}/${status.inode}`, name);
     if (type === 'file') {
-      const sizeBytes = withContent ? status.sizeBytes : 0;
-      if (this.#faithful && sizeBytes > 0 && status.blocks * BLOCK < sizeBytes) {
-        yield* this.#sparse(fd, name, sizeBytes, common);
+      const sizeBytes = content === undefined ? 0 : status.sizeBytes;
+      if (content !== undefined && this.#faithful && status.blocks * BLOCK < sizeBytes) {
+        yield* this.#sparse(content, name, sizeBytes, common);
         return;
       }
       yield plainHeader({ ...common, type, name, sizeBytes });
-      if (sizeBytes > 0) yield* this.#content(fd, [{ offset: 0, length: sizeBytes }]);
+      if (content !== undefined) yield* this.#content(content, [{ offset: 0, length: sizeBytes }]);
     } else if (type === 'symlink') {
       yield plainHeader({ ...common, type, name, linkName: file.readLinkAt(fd, ''), sizeBytes: 0 });
     } else {
@@ -113,18 +130,12 @@ export class TreeTar {
 
   /** A file with holes, in GNU's PAX format 1.0: where its data lies comes before the data. @see GNU tar manual, "Sparse Formats" */
   *#sparse(
-    handle: number,
+    fd: number,
     name: ByteString,
     sizeBytes: number,
     common: Omit<PlainMember, 'name' | 'type' | 'sizeBytes'>,
   ): Generator<Buffer> {
-    const fd = openHandle(handle);
-    let regions: readonly SparseRegion[];
-    try {
-      regions = file.dataRegions(fd, sizeBytes);
-    } finally {
-      file.closeDescriptor(fd);
-    }
+    const regions = file.dataRegions(fd, sizeBytes);
     const numbers = [regions.length, ...regions.flatMap(({ offset, length }) => [offset, length])];
     const text = Buffer.from(`${numbers.join('\n')}\n`);
     const map = Buffer.concat([text, paddingAfter(text.length)]);
@@ -136,25 +147,20 @@ export class TreeTar {
     pax.set('GNU.sparse.realsize', String(sizeBytes));
     yield plainHeader({ ...common, pax, type: 'file', name, sizeBytes: carried });
     yield map;
-    yield* this.#content(handle, regions);
+    yield* this.#content(fd, regions);
   }
 
-  *#content(handle: number, regions: readonly SparseRegion[]): Generator<Buffer> {
-    const fd = openHandle(handle);
+  *#content(fd: number, regions: readonly SparseRegion[]): Generator<Buffer> {
     let total = 0;
-    try {
-      for (const { offset, length } of regions) {
-        for (let done = 0; done < length; ) {
-          const piece = this.#scratch.subarray(0, Math.min(PIECE, length - done));
-          const n = file.readAt(fd, piece, offset + done);
-          if (n === 0) piece.fill(0);
-          done += n === 0 ? piece.length : n;
-          yield n === 0 ? piece : piece.subarray(0, n);
-        }
-        total += length;
+    for (const { offset, length } of regions) {
+      for (let done = 0; done < length; ) {
+        const piece = this.#scratch.subarray(0, Math.min(PIECE, length - done));
+        const n = file.readAt(fd, piece, offset + done);
+        if (n === 0) piece.fill(0);
+        done += n === 0 ? piece.length : n;
+        yield n === 0 ? piece : piece.subarray(0, n);
       }
-    } finally {
-      file.closeDescriptor(fd);
+      total += length;
     }
     if (total % BLOCK !== 0) yield paddingAfter(total);
   }
@@ -197,20 +203,23 @@ export function* walkTree(tar: TreeTar, node: Node, name: ByteString, enters: Cr
   }
 }
 
-/** File capabilities and what users set; overlayfs's own marks and labels of this machine stay here. */
+/** By an open file where there is one; by its name the way is longer. */
 function attributesOf(
   dir: number,
   base: ByteString,
   fd: number,
   type: EntryType,
-  carried: (attribute: ByteString) => boolean,
-): (readonly [ByteString, Buffer])[] {
+  content: number | undefined,
+): file.Attribute[] {
   if (type === 'symlink') return [];
-  const all = type === 'directory' ? file.attributesAt(fd, '') : file.attributesAt(dir, base);
-  return all.filter(([name]) => carried(name));
+  if (content !== undefined) return file.attributesOf(content);
+  return type === 'directory' ? file.attributesAt(fd, '') : file.attributesAt(dir, base);
 }
 
-/** Tells whether an extended attribute belongs into an archive. */
+/**
+ * Tells whether an extended attribute belongs into an archive: file capabilities and what users set; overlayfs's own marks and
+ * labels of this machine stay here.
+ */
 export function isCarried(attribute: ByteString): boolean {
   if (attribute.startsWith('trusted.overlay.') || attribute.startsWith('user.overlay.')) return false;
   if (attribute.includes('=')) return false; // PAX has no way to write it

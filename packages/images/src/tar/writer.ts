@@ -29,6 +29,7 @@ const FLAGS: Readonly<Record<EntryType, string>> = {
 
 const MAX_SIZE = 8 ** 11 - 1;
 const MAX_ID = 8 ** 7 - 1;
+const CHECKSUM_AT = 148;
 
 /** The header of a member: ustar, with a PAX header before it for what does not fit. @see pax(1) */
 export function plainHeader(member: PlainMember): Buffer {
@@ -68,35 +69,27 @@ function splitName(name: ByteString): { prefix: ByteString; name: ByteString } |
   return undefined;
 }
 
+/** Fields of fixed width one after the other, written at once. @see tar(5) */
 function block(
   member: PlainMember,
   { prefix, name }: { prefix: ByteString; name: ByteString },
   flag: string,
   size: number,
 ): Buffer {
+  const { mode, uid = 0, gid = 0, mtime, linkName = '', major = 0, minor = 0 } = member;
+  const start = `${text(name, 100)}${octal(mode, 8)}${octal(uid, 8)}${octal(gid, 8)}${octal(size, 12)}${octal(mtime, 12)}`;
+  const end = `${flag}${text(linkName, 100)}ustar\0${'00'}${text('', 64)}${octal(major, 8)}${octal(minor, 8)}${prefix}`;
   const header = Buffer.alloc(BLOCK);
-  const text = (value: ByteString, at: number, length: number): void => {
-    header.write(value.slice(0, length), at, 'latin1');
-  };
-  const octal = (value: number, at: number, length: number): void => {
-    const fits = value >= 0 && value < 8 ** (length - 1);
-    text((fits ? value : 0).toString(8).padStart(length - 1, '0'), at, length);
-  };
-  text(name, 0, 100);
-  octal(member.mode, 100, 8);
-  octal(member.uid ?? 0, 108, 8);
-  octal(member.gid ?? 0, 116, 8);
-  octal(size, 124, 12);
-  octal(member.mtime, 136, 12);
-  text('        ', 148, 8);
-  text(flag, 156, 1);
-  text(member.linkName ?? '', 157, 100);
-  text('ustar\0' + '00', 257, 8);
-  octal(member.major ?? 0, 329, 8);
-  octal(member.minor ?? 0, 337, 8);
-  text(prefix, 345, 155);
+  const length = header.write(`${start}${' '.repeat(8)}${end}`, 'latin1');
   let sum = 0;
-  for (const byte of header) sum += byte;
-  text(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 8);
+  for (let at = 0; at < length; at++) sum += header[at] ?? 0;
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, CHECKSUM_AT, 'latin1');
   return header;
+}
+
+const text = (value: ByteString, length: number): string => value.slice(0, length).padEnd(length, '\0');
+
+function octal(value: number, length: number): string {
+  const fits = value >= 0 && value < 8 ** (length - 1);
+  return `${(fits ? value : 0).toString(8).padStart(length - 1, '0')}\0`;
 }
