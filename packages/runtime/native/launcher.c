@@ -10,8 +10,9 @@
 #include <sys/wait.h>
 
 #define MAX_RUNS 256
-// An answer that fits one piece of the stream; a longer one goes into the plan's memfd.
-#define INLINE_ANSWER 49152
+// An answer that the stream takes in one piece, 32 KiB and a page: two pieces of one helper's may have another's between them. A
+// longer answer goes into the plan's memfd.
+#define INLINE_ANSWER 32000
 #define MAX_ANSWER (8 << 20)
 
 // Helpers that wait for the next plan; more end when they have nothing to do.

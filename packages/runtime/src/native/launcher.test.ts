@@ -190,6 +190,28 @@ test('host plans run in order, answer netlink requests, and name the step that f
   await launcher.run([{ op: 'rmdir', path: directory, ignore: [2] }]);
 });
 
+test('long answers of plans that run at once are not mixed up', needsRoot, async () => {
+  await using bench = new Bench();
+  const launcher = await bench.launcher();
+  // nlmsghdr RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK; ifinfomsg of the loopback device
+  const message = Buffer.alloc(32);
+  message.writeUInt32LE(32, 0);
+  message.writeUInt16LE(18, 4);
+  message.writeUInt16LE(0x5, 6);
+  message.writeInt32LE(1, 20);
+  const step: Step = { op: 'netlink', protocol: 0, message, reply: true };
+  const one = (await launcher.run([step])).get(0)?.length ?? 0;
+  // Longer than what a unix stream socket takes at once, shorter than what goes another way.
+  const steps = Array<Step>(Math.floor(47_000 / (one + 24))).fill(step);
+  assert.ok(steps.length > 5);
+  const running = Promise.all(Array.from({ length: 48 }, () => launcher.run(steps)));
+  await nextTurn();
+  // Nobody reads for a while, so that each of them waits for room in the socket.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  for (const answer of await running) assert.equal(answer.size, steps.length);
+  assert.deepEqual(bench.deaths, []);
+});
+
 test('a plan below a slot cannot leave its directory', needsRoot, async () => {
   await using bench = new Bench();
   const launcher = await bench.launcher();
