@@ -79,18 +79,13 @@ void process_discard(struct process *p) {
   object_free(&p->object);
 }
 
-static void child_exit(int status) __attribute__((noreturn));
-static void child_exit(int status) {
-  for (;;) sys_call(SYS_exit_group, status);
-}
-
 static void child_fail(int sync, uint32_t where, uint32_t index, int error, uint32_t detail)
     __attribute__((noreturn));
 static void child_fail(int sync, uint32_t where, uint32_t index, int error, uint32_t detail) {
   struct sync_message message = {
       .type = SYNC_FAILED, .failure = {.where = where, .index = index, .error = (uint32_t)-error, .detail = detail}};
   // write, which no seccomp filter refuses
-  child_exit(sys_call(SYS_write, sync, &message, sizeof message) < 0 ? 125 : 126);
+  sys_exit(sys_call(SYS_write, sync, &message, sizeof message) < 0 ? 125 : 126);
 }
 
 // What a child is given; it lives until the child is gone from this memory.
@@ -100,39 +95,6 @@ struct birth {
   const struct request *request;
   struct executor executor;
 };
-
-// Closes all but the standard streams, the sync socket and the plan's own slots.
-static void leave_descriptors(const struct executor *e) {
-  for (unsigned from = 3; from < UINT32_MAX;) {
-    unsigned kept = e->sync >= 0 && (unsigned)e->sync >= from ? (unsigned)e->sync : UINT32_MAX;
-    for (int i = 0; i < SLOT_COUNT; i++)
-      if (e->slots[i] >= 0 && (unsigned)e->slots[i] >= from && (unsigned)e->slots[i] < kept) kept = (unsigned)e->slots[i];
-    if (kept > from && sys_call(SYS_close_range, from, kept - 1, 0) < 0)
-      for (unsigned fd = from; fd < kept && fd < 1024; fd++) sys_call(SYS_close, fd);
-    if (kept == UINT32_MAX) return;
-    from = kept + 1;
-  }
-}
-
-// Whoever has joined the namespaces is still outside of the container's pid namespace, where no process of the container can trace
-// it, or see the host's root, descriptors and the shim's memory through it (a capability that overrides not being dumpable is all that
-// takes, CVE-2016-9962). Having left them behind, it ends, and only its child goes on: born inside, and a child of the shim, too.
-static void be_born_inside(struct executor *e) {
-  int pidfd = -1, sync = e->sync;
-  leave_descriptors(e);
-  struct sys_clone_args args = {.flags = GANTRY_CLONE_PIDFD | CLONE_PARENT, .pidfd = (uint64_t)(uintptr_t)&pidfd};
-  int pid = sys_call(SYS_clone3, &args, sizeof args);
-  if (pid < 0) child_fail(sync, WHERE_CLONE, 0, pid, 0);
-  if (pid > 0) {
-    struct sync_message message = {.type = SYNC_BORN, .value = (uint32_t)pid};
-    child_exit(send_fd(sync, &message, sizeof message, pidfd) < 0 ? 125 : 0);
-  }
-  uint32_t known = 0;
-  int error = sys_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-  if (error < 0) child_fail(sync, WHERE_SETUP, 0, error, 0);
-  // Nobody waits for a child that the shim has not heard of.
-  if (sys_call(SYS_recvfrom, sync, &known, sizeof known, 0, NULL, NULL) != sizeof known) child_exit(125);
-}
 
 static void child_main(struct birth *birth) __attribute__((noreturn, used));
 static void child_main(struct birth *birth) {
@@ -145,7 +107,7 @@ static void child_main(struct birth *birth) {
   int error = sys_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   sys_call(SYS_close, birth->shim_sync);
   // The shim may have died before the lines above.
-  if (sys_call(SYS_recvfrom, sync, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) child_exit(125);
+  if (sys_call(SYS_recvfrom, sync, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) sys_exit(125);
   const int streams[3] = {ends->in, ends->out, ends->err};
   for (int fd = 0; fd < 3 && error >= 0; fd++)
     error = sys_call(SYS_dup3, streams[fd] >= 0 ? streams[fd] : shim.null, fd, 0);
@@ -162,7 +124,9 @@ static void child_main(struct birth *birth) {
     netlink_forget(e);
     error = sys_call(SYS_setns, shim.init->pidfd.fd, all);
     if (error) child_fail(sync, WHERE_SETUP, 0, error, 0);
-    be_born_inside(e);
+    static const uint64_t none[2];
+    error = be_born_inside(e, none);
+    if (error) child_fail(sync, WHERE_CLONE, 0, error, 0);
   }
   error = run_section(e, &request->child, &index);
   child_fail(sync, WHERE_CHILD, index, error ? error : -ENOEXEC, e->detail);

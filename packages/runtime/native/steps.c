@@ -86,7 +86,9 @@ static int run_step(struct executor *e, const struct step *s, uint32_t index) {
     int fd = slot_fd(e, s->n[0]);
     if (fd < 0) return fd;
     netlink_forget(e);
-    return sys_call(SYS_setns, fd, s->n[1]);
+    int error = sys_call(SYS_setns, fd, s->n[1]);
+    if (!error && s->n[1] & CLONE_NEWPID) e->unborn = true;
+    return error;
   }
   case OP_SETSID: return sys_call(SYS_setsid);
   case OP_CONSOLE: return step_console(e, s);
@@ -109,6 +111,7 @@ static int run_step(struct executor *e, const struct step *s, uint32_t index) {
   case OP_BARRIER: return step_barrier(e, s);
   case OP_NETLINK: return step_netlink(e, s, index);
   case OP_HOST_SOCKET: return step_host_socket(e, s);
+  case OP_BE_BORN: return step_be_born(e, s);
   case OP_DEVICE_PROGRAM: return step_device_program(e, s);
   case OP_COUNT: break;
   }

@@ -27,7 +27,8 @@ struct executor {
   int sync;
   // Pid that netlink steps name.
   pid_t child;
-  bool null_stdin, umask_set, tty, exec_prepared;
+  // `unborn`: it has joined a pid namespace that only its child will be in.
+  bool null_stdin, umask_set, tty, exec_prepared, unborn;
   uint32_t detail;
   struct {
     int protocol, fd;
@@ -83,6 +84,11 @@ void prepare_exec(void);
 static const int shim_ignores[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE,
                                    SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU};
 int step_barrier(struct executor *e, const struct step *s);
+
+int step_be_born(struct executor *e, const struct step *s);
+// Ends the caller, and returns 0 in a child that is in the pid namespace it has joined, with no descriptor of the executor's but its
+// sync socket and the slots whose bits are set in `kept`. A negative errno when there is no child.
+int be_born_inside(struct executor *e, const uint64_t kept[2]);
 
 int step_netlink(struct executor *e, const struct step *s, uint32_t index);
 void netlink_forget(struct executor *e);

@@ -132,7 +132,7 @@ int step_console(struct executor *e, const struct step *s) {
   }
   struct sync_message message = {.type = SYNC_CONSOLE};
   if (!error) error = send_fd(e->sync, &message, sizeof message, controller);
-  if (!error) error = sys_call(SYS_ioctl, terminal, TIOCSCTTY, 0);
+  if (!error && !e->unborn) error = sys_call(SYS_ioctl, terminal, TIOCSCTTY, 0);
   for (int fd = 0; fd < 3 && error >= 0; fd++) error = sys_call(SYS_dup3, terminal, fd, 0);
   if (error < 0) return error;
   e->tty = true;

@@ -93,6 +93,11 @@ static inline int sys_int(long result) { return (int)result; }
 // sys_call(SYS_x, up to six arguments): the result fits an int for every call that is made by this.
 #define sys_call(...) sys_call_(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 
+static inline void sys_exit(int status) __attribute__((noreturn));
+static inline void sys_exit(int status) {
+  for (;;) sys_call(SYS_exit_group, status);
+}
+
 // For the calls of the C library, which keep the errno apart.
 static inline int sys_result(long result) { return result < 0 ? -errno : (int)result; }
 

@@ -111,6 +111,7 @@ static const char *const layouts[OP_COUNT] = {
     [OP_HOST_SOCKET] = "nsnsnnnn", // protocol address port relayAddress relayPort inside count bothFamilies
     [OP_DEVICE_PROGRAM] = "pb",    // program
     [OP_CREATE_FILE] = "pbn",      // data mode
+    [OP_BE_BORN] = "nn",           // slots 0 to 63, 64 to 127: a bit each
 };
 
 int take_step(struct cursor *in, struct step *out) {

@@ -76,6 +76,7 @@ enum op {
   OP_HOST_SOCKET,
   OP_DEVICE_PROGRAM,
   OP_CREATE_FILE,
+  OP_BE_BORN,
   OP_COUNT,
 };
 

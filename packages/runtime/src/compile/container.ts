@@ -6,7 +6,7 @@ import { Barrier, INIT_SLOT, type Slot, type Step } from '../plan/steps.ts';
 import { deviceSteps, standardDeviceRules, standardDeviceSteps } from './devices.ts';
 import { compileMount, type MountContext, normalize, sharedSources } from './mounts.ts';
 import { compileNamespaces } from './namespaces.ts';
-import { appArmorStep, earlyProcessSteps, finalProcessSteps, privateProcStep } from './process.ts';
+import { appArmorStep, appArmorSteps, earlyProcessSteps, finalProcessSteps, privateProcStep } from './process.ts';
 import { maskSteps, nullMountSteps, readonlySteps, sortMasks } from './protect.ts';
 import { slotAllocator } from './slots.ts';
 
@@ -59,7 +59,7 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
     cgroupNamespace: namespaces.isNew('cgroup'),
     sharedSources: sharedSources(spec.mounts),
   };
-  const prepare: Step[] = [...cgroupSteps(group), ...namespaces.prepare];
+  const prepare: Step[] = cgroupSteps(group);
 
   // The process finds its place: cgroup first, so that everything it costs is counted there.
   const child: Step[] = [
@@ -87,12 +87,24 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
   let dev: Slot | undefined;
   let terminals: Slot | undefined;
   const late: Step[] = [];
+  // A /proc shows the pid namespace of who mounts it: one that is joined is entered first, with these slots only.
+  const inside: Step[] = [];
+  const taken: Slot[] = [root];
   for (const mount of spec.mounts) {
     const target = normalize(mount.destination);
     const isDev = ownDev && target === '/dev';
     const isTerminals = target === '/dev/pts' && mount.type === 'devpts';
-    const compiled = compileMount(mount, context, isDev || isTerminals);
+    const isInside = namespaces.joinsPids && (target === '/proc' || target.startsWith('/proc/'));
+    const compiled = compileMount(mount, context, isDev || isTerminals || isInside);
     prepare.push(...compiled.prepare);
+    if (isInside) {
+      inside.push(...compiled.child, ...compiled.late);
+      if (compiled.slot !== undefined) {
+        inside.push({ op: 'close', slot: compiled.slot });
+        taken.push(compiled.slot);
+      }
+      continue;
+    }
     child.push(...compiled.child);
     late.push(...compiled.late);
     if (isTerminals) terminals = compiled.slot;
@@ -111,7 +123,9 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
   }
 
   const sysctls = Object.entries(linux.sysctl ?? {});
-  if (sysctls.length > 0 || process.apparmorProfile) {
+  // A label is written by who takes it, in a /proc that knows it.
+  const early = namespaces.joinsPids ? undefined : process.apparmorProfile;
+  if (sysctls.length > 0 || early) {
     const proc = slots.take();
     child.push(privateProcStep(proc));
     for (const [name, value] of sysctls) {
@@ -123,26 +137,35 @@ export function compileContainer(spec: RuntimeSpec, options: ContainerOptions): 
         fsMagic: PROC_SUPER_MAGIC,
       });
     }
-    if (process.apparmorProfile) child.push(appArmorStep(proc, process.apparmorProfile));
+    if (early) child.push(appArmorStep(proc, early));
     child.push({ op: 'close', slot: proc });
     slots.release(proc);
   }
 
-  child.push(
+  const protect = [
     ...readonlySteps(linux.readonlyPaths ?? [], { root, slots, view }),
     ...maskSteps(masks, nulls, { root, slots, view }),
-    ...late,
-  );
+  ];
+  child.push(...(namespaces.joinsPids ? [] : protect), ...late);
   child.push({ op: 'mkdirAll', at: root, path: process.cwd || '/', mode: 0o755 });
 
   // The host's tree is left behind.
-  child.push({ op: 'pivotRoot', slot: root }, ...rootPropagationSteps(linux.rootfsPropagation));
+  child.push({ op: 'pivotRoot', slot: root });
+  const initSlot = options.initSlot ?? INIT_SLOT;
+  if (namespaces.joinsPids) {
+    taken.push(...nulls, ...(process.init ? [initSlot] : []));
+    child.push({ op: 'beBorn', slots: taken }, ...inside, ...protect);
+  }
+  child.push(...rootPropagationSteps(linux.rootfsPropagation));
   if (spec.root.readonly) {
     child.push({ op: 'mountSetattr', slot: root, set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, recursive: false });
   }
   if (spec.hostname && namespaces.isNew('uts')) child.push({ op: 'hostname', name: spec.hostname });
   if (spec.domainname && namespaces.isNew('uts')) child.push({ op: 'domainname', name: spec.domainname });
-  child.push(...finalProcessSteps(process, { seccomp: linux.seccomp, initSlot: options.initSlot ?? INIT_SLOT }));
+  if (namespaces.joinsPids && process.apparmorProfile) {
+    child.push(...appArmorSteps(slots.take(), process.apparmorProfile));
+  }
+  child.push(...finalProcessSteps(process, { seccomp: linux.seccomp, initSlot }));
 
   const [directory] = group.directories;
   return {

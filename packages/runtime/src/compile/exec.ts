@@ -3,7 +3,7 @@ import { type CgroupLayout, cgroup } from '@gantry/linux';
 import type { ProcessSpec, SeccompProfile } from '@gantry/oci';
 import type { LaunchPlan } from '../launch.ts';
 import type { Slot, Step } from '../plan/steps.ts';
-import { appArmorStep, earlyProcessSteps, finalProcessSteps, privateProcStep } from './process.ts';
+import { appArmorSteps, earlyProcessSteps, finalProcessSteps } from './process.ts';
 
 export type ExecOptions = {
   readonly cgroup: CgroupLayout;
@@ -39,10 +39,7 @@ export function compileExec(
     const { height: rows = 0, width: columns = 0 } = process.consoleSize ?? {};
     child.push({ op: 'console', ptmx: '/dev/ptmx', rows, columns, uid: process.user.uid });
   }
-  if (process.apparmorProfile) {
-    const proc = options.nextSlot;
-    child.push(privateProcStep(proc), appArmorStep(proc, process.apparmorProfile), { op: 'close', slot: proc });
-  }
+  if (process.apparmorProfile) child.push(...appArmorSteps(options.nextSlot, process.apparmorProfile));
   child.push(...finalProcessSteps(process, { seccomp: options.seccomp, initSlot: undefined }));
   if (layout.version === 1) return { prepare, child };
   return { prepare, child, cgroupPath: cgroup.joinableDirectory(layout, cgroupsPath, options.initPid) };

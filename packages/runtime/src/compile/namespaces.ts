@@ -17,21 +17,21 @@ const CLONE_FLAGS: Readonly<Record<NamespaceType, number>> = {
 export type Namespaces = {
   /** CLONE_NEW* of those that are new from the start. */
   readonly cloneFlags: number;
-  /** A pid namespace is joined by the parent: it is the child that is born in it. */
-  readonly prepare: readonly Step[];
   readonly child: readonly Step[];
   /** Of those that may only begin once the process is in its cgroup: the namespace's root is the cgroup of that moment. */
   readonly afterCgroup: readonly Step[];
   isNew(type: NamespaceType): boolean;
+  /** The pid namespace is another container's: whoever joins it is not in it, only its children are. */
+  readonly joinsPids: boolean;
 };
 
 /** Sorts the namespaces of a container into new ones, joined ones and the host's. */
 export function compileNamespaces(namespaces: LinuxSpec['namespaces'], slots: SlotAllocator): Namespaces {
   let cloneFlags = 0;
-  const prepare: Step[] = [];
   const child: Step[] = [];
   const afterCgroup: Step[] = [];
   const fresh = new Set<NamespaceType>();
+  let joinsPids = false;
   for (const { type, path } of namespaces) {
     const flag = CLONE_FLAGS[type];
     if (path) {
@@ -42,12 +42,13 @@ export function compileNamespaces(namespaces: LinuxSpec['namespaces'], slots: Sl
         { op: 'close', slot },
       ];
       slots.release(slot);
-      (type === 'pid' ? prepare : type === 'cgroup' ? afterCgroup : child).push(...join);
+      (type === 'cgroup' ? afterCgroup : child).push(...join);
+      if (type === 'pid') joinsPids = true;
       continue;
     }
     fresh.add(type);
     if (type === 'cgroup') afterCgroup.push({ op: 'unshare', flags: flag });
     else cloneFlags |= flag;
   }
-  return { cloneFlags, prepare, child, afterCgroup, isNew: type => fresh.has(type) };
+  return { cloneFlags, child, afterCgroup, isNew: type => fresh.has(type), joinsPids };
 }

@@ -30,6 +30,11 @@ export function appArmorStep(proc: Slot, profile: string): Step {
   return { op: 'writeFile', at: proc, path, data: `exec ${profile}`, fsMagic: PROC_SUPER_MAGIC };
 }
 
+/** The same, with a private /proc in `slot` for the time of it. */
+export function appArmorSteps(slot: Slot, profile: string): Step[] {
+  return [privateProcStep(slot), appArmorStep(slot, profile), { op: 'close', slot }];
+}
+
 /** @throws invalidParameter for a limit that Linux has not got */
 export function rlimitSteps(limits: ProcessSpec['rlimits'] = []): Step[] {
   return limits.map(({ type, soft, hard, clamp = false }) => {

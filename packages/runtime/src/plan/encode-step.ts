@@ -44,6 +44,7 @@ const OPS = [
   'hostSocket',
   'deviceProgram',
   'createFile',
+  'beBorn',
 ] as const satisfies readonly Step['op'][];
 
 const numberOf = new Map<Step['op'], number>(OPS.map((op, index) => [op, index + 1]));
@@ -123,6 +124,11 @@ export function encodeStep(out: ByteWriter, step: Step): ByteWriter {
       at(step);
       out.u64(step.flags);
       return ignore(step);
+    case 'beBorn': {
+      const mask = step.slots.reduce((bits, slot) => bits | (1n << BigInt(slot)), 0n);
+      out.u64(mask & NONE);
+      return out.u64(mask >> 64n);
+    }
     case 'unshare':
       return out.u64(step.flags);
     case 'setns':

@@ -36,6 +36,7 @@ const steps = [
   { op: 'unshare', flags: 0 },
   { op: 'setns', slot: 6, flags: 0 },
   { op: 'setsid' },
+  { op: 'beBorn', slots: [0, 63, 64, 127] },
   { op: 'console', ptmx: 'ptmx', rows: 24, columns: 80, uid: 0 },
   { op: 'hostname', name: 'host' },
   { op: 'domainname', name: 'domain' },

@@ -95,6 +95,11 @@ export type Step =
   | { readonly op: 'unshare'; readonly flags: number }
   | { readonly op: 'setns'; readonly slot: Slot; readonly flags: number }
   | { readonly op: 'setsid' }
+  /**
+   * After `setns` to a pid namespace: this process ends, and a child that is born inside goes on, in a session of its own. It has
+   * left what it had open but its streams and `slots`, so that those who live there cannot reach the host through it (CVE-2016-9962).
+   */
+  | { readonly op: 'beBorn'; readonly slots: readonly Slot[] }
   /** Opens a pty on the devpts in `at`, sends its controller to the shim, makes it the controlling terminal and stdio. */
   | {
       readonly op: 'console';
