@@ -11,6 +11,8 @@ export const atMost = (count: number): Arity => ({ least: 0, most: count });
 
 /** What a command may use of the world. */
 export type Context = {
+  /** How the command was called: `image ls`, `images`. */
+  readonly spelling: string;
   /** The engine, version negotiated; a daemon is started first when none answers on the default socket. */
   engine(): Promise<EngineClient>;
   readonly stdin: NodeJS.ReadStream;

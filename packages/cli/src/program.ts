@@ -70,7 +70,7 @@ export async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     checkArity(spelling, command, values.args.length);
-    return await command.run(context(globals), values);
+    return await command.run(context(globals, spelling), values);
   } catch (error) {
     return await explain(error, spelling, command, globals);
   }
@@ -130,8 +130,9 @@ async function programHelp(): Promise<number> {
   return 0;
 }
 
-function context(globals: Values): Context {
+function context(globals: Values, spelling: string): Context {
   return {
+    spelling,
     globals,
     // Getters: each of these streams costs a millisecond to open.
     get stdin() {

@@ -44,12 +44,18 @@ export class ImagesClient {
       readonly all?: boolean;
       readonly filters?: FilterValues;
       readonly sharedSize?: boolean;
-      readonly digests?: boolean;
+      /** With what is known of each platform. */
+      readonly manifests?: boolean;
     } = {},
   ): Promise<ImageSummary[]> {
     return this.#transport.json({
       path: '/images/json',
-      query: { all: options.all, filters: filtersQuery(options.filters), 'shared-size': options.sharedSize },
+      query: {
+        all: options.all,
+        filters: filtersQuery(options.filters),
+        'shared-size': options.sharedSize,
+        manifests: options.manifests,
+      },
     });
   }
 

@@ -59,6 +59,8 @@ export function imagesOf(context: EngineContext): Images {
         async () => {
           const parsed = parseReference(image);
           const reference = familiarReference(tag === '' ? parsed : withTag(parsed, tag));
+          // What is not here in that platform is refused before any progress.
+          if (platform !== undefined) store.get(reference, parsePlatform(platform));
           await store.push(reference, { platform, authorization }, progress, signal);
           context.events.publish('image', 'push', reference, { name: familiarName(parsed) });
         },

@@ -95,6 +95,41 @@ test('digests are checked and chained', () => {
   assert.equal(second, digestOf(`${digest} ${digest}`));
 });
 
+test('what is no platform is refused in the words of dockerd', () => {
+  const component = 'platform specifier component must match "^[A-Za-z0-9_.-]+$"';
+  const system =
+    'OSAndVersion specifier component must match "^([A-Za-z0-9_-]+)(?:\\\\(([A-Za-z0-9_.%-]*)((?:\\\\+[A-Za-z0-9_.%-]+)*)\\\\))?$"';
+  const problems: Readonly<Record<string, string>> = {
+    'a/b/c/d': '"a/b/c/d": cannot parse platform specifier',
+    'linux/': `"" is an invalid component of "linux/": ${component}`,
+    'linux//v1': `"" is an invalid component of "linux//v1": ${component}`,
+    'linux/amd64(1)': `"amd64(1)" is an invalid component of "linux/amd64(1)": ${component}`,
+    '/': `"" is an invalid OS component of "/": ${system}`,
+    'li nux/amd64': `"li nux" is an invalid OS component of "li nux/amd64": ${system}`,
+    'linux/*': '"linux/*": wildcards not yet supported',
+    foo: '"foo": unknown operating system or architecture',
+  };
+  for (const [text, problem] of Object.entries(problems)) {
+    assert.throws(() => parsePlatform(text), { kind: 'invalidParameter', message: `${problem}: invalid argument` });
+  }
+});
+
+test('a platform is shown as it was written', () => {
+  const shown = (text: string): string => formatPlatform(parsePlatform(text));
+  assert.deepEqual(
+    ['linux/arm64/v8', 'linux/arm64', 'linux/arm', 'linux/arm/v7', 'LINUX/x86_64', 'aarch64', 'linux/amd64/v1'].map(
+      shown,
+    ),
+    ['linux/arm64/v8', 'linux/arm64', 'linux/arm', 'linux/arm/v7', 'linux/amd64', 'linux/arm64', 'linux/amd64'],
+  );
+  assert.deepEqual(parsePlatform('windows(10.0.17763)/amd64'), {
+    os: 'windows',
+    architecture: 'amd64',
+    'os.version': '10.0.17763',
+  });
+  assert.equal(platformScore(parsePlatform('linux/arm64/v8'), parsePlatform('linux/arm64')), 100);
+});
+
 test('the best platform of a list is chosen', () => {
   const list = ['linux/amd64', 'linux/arm/v5', 'linux/arm/v7', 'linux/arm64/v8'].map(text => parsePlatform(text));
   const choose = (wanted: string): string | undefined => {
@@ -102,7 +137,7 @@ test('the best platform of a list is chosen', () => {
     return found && formatPlatform(found);
   };
   assert.equal(choose('linux/x86_64'), 'linux/amd64');
-  assert.equal(choose('linux/arm64'), 'linux/arm64');
+  assert.equal(choose('linux/arm64'), 'linux/arm64/v8');
   assert.equal(choose('linux/arm/v6'), 'linux/arm/v5');
   assert.equal(choose('linux/s390x'), undefined);
   assert.equal(platformScore(parsePlatform('linux/arm/v6'), parsePlatform('linux/arm/v7')), 0);

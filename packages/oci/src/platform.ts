@@ -41,21 +41,51 @@ export function normalisePlatform(platform: Platform): Platform {
   return { os, architecture, ...(variant === '' ? {} : { variant }) };
 }
 
-/** Reads `linux/arm64/v8`, `linux/amd64`, `arm64` or `linux`. @throws invalidParameter for anything else */
+/** One part of a platform, and the first one, which may carry a version and features: `windows(10.0.17763+win32k)`. */
+const COMPONENT = /^[A-Za-z0-9_.-]+$/;
+const SYSTEM = /^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$/;
+
+/**
+ * Reads `linux/arm64/v8`, `linux/amd64`, `arm64` or `linux`. What was left out stays so, and a variant that was named is kept:
+ * messages show it.
+ * @throws invalidParameter for anything else, in the words of containerd's platforms package
+ */
 export function parsePlatform(text: string, host: Platform = hostPlatform()): Platform {
+  const invalid = (problem: string): Error => invalidParameter(`${problem}: invalid argument`);
+  if (text.includes('*')) throw invalid(`${quoted(text)}: wildcards not yet supported`);
   const parts = text.split('/');
-  if (parts.length > 3) throw invalidParameter(`"${text}": cannot parse platform specifier: invalid argument`);
-  if (parts.some(part => !/^[A-Za-z0-9_.-]+$/.test(part))) {
-    throw invalidParameter(`"${text}": invalid platform: platform specifier component must match "^[A-Za-z0-9_.-]+$"`);
+  if (parts.length > 3) throw invalid(`${quoted(text)}: cannot parse platform specifier`);
+  const [head = '', second, variant] = parts;
+  const [, system = '', version] = SYSTEM.exec(head) ?? [];
+  const isHead = system === '';
+  const wrong = isHead ? head : parts.slice(1).find(part => !COMPONENT.test(part));
+  if (wrong !== undefined) {
+    const what = isHead ? 'an invalid OS component' : 'an invalid component';
+    const rule = isHead ? 'OSAndVersion specifier component' : 'platform specifier component';
+    const pattern = quoted((isHead ? SYSTEM : COMPONENT).source);
+    throw invalid(`${quoted(wrong)} is ${what} of ${quoted(text)}: ${rule} must match ${pattern}`);
   }
-  const [first = '', second, variant] = parts;
-  if (second !== undefined) {
-    return normalisePlatform({ os: first, architecture: second, ...(variant === undefined ? {} : { variant }) });
+  const release = version ? { 'os.version': version } : {};
+  if (second === undefined) {
+    if (SYSTEMS.has(system.toLowerCase())) return { ...normalisePlatform({ ...host, os: system }), ...release };
+    const platform = normalisePlatform({ os: host.os, architecture: system });
+    if (KNOWN_ARCHITECTURES.has(platform.architecture)) return asWritten(platform, undefined);
+    throw invalid(`${quoted(text)}: unknown operating system or architecture`);
   }
-  if (SYSTEMS.has(first.toLowerCase())) return normalisePlatform({ ...host, os: first });
-  const platform = normalisePlatform({ os: host.os, architecture: first });
-  if (KNOWN_ARCHITECTURES.has(platform.architecture)) return platform;
-  throw invalidParameter(`"${text}": unknown operating system or architecture: invalid argument`);
+  const given = { os: system, architecture: second, ...(variant === undefined ? {} : { variant }) };
+  return { ...asWritten(normalisePlatform(given), variant), ...release };
+}
+
+/** Text in quotes as Go writes it. */
+const quoted = (text: string): string => JSON.stringify(text);
+
+/** Without the variant that stands for none given (arm's v7), with the one that is dropped otherwise (arm64's v8). */
+function asWritten(platform: Platform, given: string | undefined): Platform {
+  const { os, architecture, variant } = platform;
+  if (given === undefined && architecture === 'arm' && variant === 'v7') return { os, architecture };
+  if (given !== undefined && architecture === 'arm64' && variant === undefined)
+    return { os, architecture, variant: 'v8' };
+  return platform;
 }
 
 /** `linux/arm/v7`. */

@@ -6,6 +6,8 @@ import { atoi } from '../http/number.ts';
 import { streamProgress } from '../http/progress.ts';
 import { registryAuthorization } from '../http/registry-authorization.ts';
 import { sendEmpty, sendJson, sendStream } from '../http/reply.ts';
+import { decodeJson } from '../json/decode.ts';
+import { string, strings, struct } from '../json/schema.ts';
 import { imageInspectFor, imageSummaryFor } from '../versions/image.ts';
 
 export const imageRoutes: readonly Route[] = [
@@ -187,20 +189,33 @@ function onlyPlatform(call: Call): string | undefined {
   return platformOf(call.query.get('platform'));
 }
 
+const platformSchema = struct('v1.Platform', {
+  architecture: string,
+  os: string,
+  'os.version': string,
+  'os.features': strings,
+  variant: string,
+});
+
 function platformOf(json: string): string | undefined {
   if (json === '') return undefined;
-  let platform: { os?: unknown; architecture?: unknown; variant?: unknown };
-  try {
-    platform = JSON.parse(json);
-  } catch {
-    throw invalidParameter(
-      `failed to parse platform: invalid character '${json.charAt(0)}' looking for beginning of value`,
-    );
-  }
-  const { os, architecture, variant } = platform;
+  const { os, architecture, variant } = decodePlatform(json);
   if (!os && !architecture && variant) {
     throw invalidParameter('optional platform fields provided, but OS and Architecture are missing');
   }
   if (!os || !architecture) throw invalidParameter('both OS and Architecture must be provided');
   return [os, architecture, ...(variant ? [variant] : [])].join('/');
+}
+
+function decodePlatform(json: string): { os: string; architecture: string; variant: string } {
+  try {
+    return decodeJson(json, platformSchema) as { os: string; architecture: string; variant: string };
+  } catch (error) {
+    // A body that ends early is worded otherwise than a text that does.
+    const problem = messageOf(error)
+      .replace(/^invalid JSON: /, '')
+      .replace(/^unexpected EOF$/, 'unexpected end of JSON input')
+      .replace('Go struct field .', 'Go struct field Platform.');
+    throw invalidParameter(`failed to parse platform: ${problem}`);
+  }
 }

@@ -18,6 +18,8 @@ export type ListFormat = {
   readonly headers: Row;
   /** Go's name of the row's type, for messages. */
   readonly typeName: string;
+  /** What messages say of a template that cannot be read, or executed; `template parsing error` of both when not given. */
+  readonly problems?: { readonly parse: string; readonly execute: string };
 };
 
 /** A list as text: a table, one JSON document a row, or a template's output. @throws ExitError for a broken template */
@@ -31,28 +33,31 @@ export function renderList(rows: readonly Row[], list: ListFormat): string {
   if (format === 'raw' && list.raw !== undefined) source = list.quiet ? `${list.quietTemplate}` : list.raw;
   else if (words && list.quiet) source = list.quietTemplate;
   source = source.replaceAll('\\t', '\t').replaceAll('\\n', '\n');
-  const template = compile(source);
+  const template = compile(source, list.problems?.parse);
   const withHeader = words && !list.quiet;
-  const header = withHeader ? `${run(template, headerRow(list), list.typeName)}\n` : '';
-  const body = rows.map(row => `${run(template, row, list.typeName)}\n`).join('');
+  const header = withHeader ? `${run(template, headerRow(list), list)}\n` : '';
+  const body = rows.map(row => `${run(template, row, list)}\n`).join('');
   return words ? alignColumns(header + body) : body;
 }
 
+const TEMPLATE_PROBLEM = 'template parsing error';
+
 /** Parses a template for --format. @throws ExitError with Docker's words */
-export function compile(source: string): Template {
+export function compile(source: string, problem = TEMPLATE_PROBLEM): Template {
   try {
     return compileTemplate(source);
   } catch (error) {
-    if (error instanceof TemplateError) throw new ExitError(1, `failed to parse template: ${error.message}`);
+    if (error instanceof TemplateError) throw new ExitError(1, `${problem}: ${error.message}`);
     throw error;
   }
 }
 
-function run(template: Template, row: Row, typeName: string): string {
+function run(template: Template, row: Row, { typeName, problems }: ListFormat): string {
   try {
     return template(row, { typeName });
   } catch (error) {
-    if (error instanceof TemplateError) throw new ExitError(1, `failed to execute template: ${error.message}`);
+    if (error instanceof TemplateError)
+      throw new ExitError(1, `${problems?.execute ?? TEMPLATE_PROBLEM}: ${error.message}`);
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { invalidParameter } from '@gantry/errors';
 import { type Digest, hostPlatform, parsePlatform, parseReference, withDefaultTag } from '@gantry/oci';
 import type { ImageConfigDocument, StoredImage } from '../face.ts';
 import type { ImageRepository } from '../store/image-repository.ts';
@@ -20,6 +21,7 @@ export async function importImage(
 ): Promise<StoredImage> {
   const names = options.reference === undefined ? [] : [withDefaultTag(parseReference(options.reference))];
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+  if (platform.os !== hostPlatform().os) throw invalidParameter('operating system is not supported');
   const { driver, workers } = images.layers;
   const directory = await driver.incoming();
   try {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
-import { invalidParameter, notFound } from '@gantry/errors';
-import { type Platform, parseAnyReference, repositoryOf } from '@gantry/oci';
+import { invalidParameter, isGantryError, notFound, systemError } from '@gantry/errors';
+import { formatPlatform, type Platform, parseAnyReference, repositoryOf } from '@gantry/oci';
+import type { StoredImage } from '../face.ts';
 import type { NameRow } from '../store/database.ts';
 import type { ImageRepository } from '../store/image-repository.ts';
 import { imageArchive, type LayoutImage } from './layout.ts';
@@ -77,16 +78,30 @@ function select(images: ImageRepository, ref: string, platforms: readonly Platfo
 }
 
 function only(images: ImageRepository, imageId: string, ref: string, platforms: readonly Platform[]): Selection {
-  for (const platform of platforms) images.get(ref, platform);
+  for (const platform of platforms) exported(images, ref, platform);
   return { imageId, beside: [], name: undefined };
 }
 
 function named(images: ImageRepository, row: NameRow, ref: string, platforms: readonly Platform[]): Selection {
   const all = images.platformsOf(row).map(image => image.id);
   // Throws for a platform that is not here.
-  const ids = platforms.length === 0 ? all : [...new Set(platforms.map(platform => images.get(ref, platform).id))];
+  const ids =
+    platforms.length === 0 ? all : [...new Set(platforms.map(platform => exported(images, ref, platform).id))];
   const [imageId = row.imageId, ...beside] = ids;
   return { imageId, beside, name: row.name };
+}
+
+/** The image of a platform. @throws system in dockerd's words when it is not here */
+function exported(images: ImageRepository, ref: string, platform: Platform): StoredImage {
+  try {
+    return images.get(ref, platform);
+  } catch (error) {
+    if (!isGantryError(error, 'notFound')) throw error;
+    throw systemError(`no suitable export target found for platform ${formatPlatform(platform)}`, {
+      cause: error,
+      hint: error.message,
+    });
+  }
 }
 
 function secondsOf(created: string | undefined): number {

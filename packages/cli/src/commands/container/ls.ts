@@ -66,6 +66,7 @@ export const command: Command = {
         (values.on('size') ? 'size: {{.Size}}\n' : ''),
       headers: containerHeaders,
       typeName: '*formatter.ContainerContext',
+      problems: { parse: 'failed to parse template', execute: 'failed to execute template' },
     };
     context.stdout.write(
       renderList(

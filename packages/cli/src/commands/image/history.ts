@@ -47,7 +47,7 @@ export const command: Command = {
         Size: 'SIZE',
         Comment: 'COMMENT',
       },
-      typeName: '*formatter.historyContext',
+      typeName: '*image.historyContext',
     };
     const rows = items.map(item => row(item, human, !values.on('no-trunc')));
     context.stdout.write(renderList(rows, list));

@@ -1,8 +1,10 @@
-import type { ImageSummary } from '@gantry/client';
-import { atMost, type Command } from '../../command.ts';
+import type { FilterValues, ImageSummary } from '@gantry/client';
+import { atMost, type Command, type Context } from '../../command.ts';
+import { ExitError } from '../../errors.ts';
 import { parseFilters } from '../../filters.ts';
 import { filter, toggle } from '../../flags/flag.ts';
 import { listFormatFlag } from '../../flags/format.ts';
+import type { Values } from '../../flags/parse.ts';
 import { type ListFormat, type Row, renderList } from '../../render/list.ts';
 import { localTime } from '../../render/local-time.ts';
 import { humanDuration, humanSize } from '../../render/units.ts';
@@ -31,23 +33,22 @@ export const command: Command = {
     listFormatFlag,
     { name: 'no-trunc', kind: toggle, help: "Don't truncate output" },
     { name: 'quiet', short: 'q', kind: toggle, help: 'Only show image IDs' },
+    { name: 'tree', kind: toggle, help: 'List multi-platform images as a tree (EXPERIMENTAL)' },
   ],
   async run(context, values) {
     const filters = new Map(parseFilters(values.list('filter')));
     const [repository] = values.args;
     if (repository !== undefined) filters.set('reference', new Set([...(filters.get('reference') ?? []), repository]));
+    if (values.on('tree')) return await listTree(context, values, filters);
     const engine = await context.engine();
     const images = await engine.images.list({ all: values.on('all'), filters });
     const format = values.text('format') || undefined;
     const digests = values.on('digests');
     const quiet = values.on('quiet');
-    const needDigest = digests || format === 'json' || /\.Digest\b|json \./.test(format ?? '');
+    // Docker looks for this very text, so that JSON has no digests.
+    const needDigest = digests || (format ?? '').includes('{{.Digest}}');
     const truncate = !values.on('no-trunc');
-    const rows = images.flatMap(image =>
-      quiet && format === undefined
-        ? [row(image, '', '', '', truncate)]
-        : imageRows(image, { digests: needDigest, truncate }),
-    );
+    const rows = images.flatMap(image => imageRows(image, { digests: needDigest, truncate }));
     const list: ListFormat = {
       format,
       quiet,
@@ -60,9 +61,35 @@ export const command: Command = {
       typeName: '*formatter.imageContext',
     };
     context.stdout.write(renderList(rows, list));
+    const isVerb = context.spelling === 'images' && repository !== undefined && IMAGE_VERBS.has(repository);
+    if (isVerb && images.length === 0) {
+      const meant = `No images found matching "${repository}": did you mean "gantry image ${repository}"?`;
+      context.stderr.write(`\n${meant}\n`);
+    }
     return 0;
   },
 };
+
+/** What follows `image` in other commands, and is taken for a name after `images`. */
+const IMAGE_VERBS = new Set('build history import inspect list load ls prune pull push rm save tag'.split(' '));
+
+async function listTree(context: Context, values: Values, filters: FilterValues): Promise<number> {
+  const unsupported = [
+    values.on('quiet') && '--quiet',
+    values.on('no-trunc') && '--no-trunc',
+    values.on('digests') && '--show-digest',
+    values.text('format') && '--format',
+  ].find(flag => flag);
+  if (unsupported) throw new ExitError(1, `${unsupported} is not yet supported with --tree`);
+  const { imageTree } = await import('../../render/image-tree.ts');
+  const engine = await context.engine();
+  const images = await engine.images.list({ all: values.on('all'), filters, manifests: true });
+  const isShown = ({ RepoTags, RepoDigests }: ImageSummary): boolean =>
+    values.on('all') || (RepoTags ?? []).length > 0 || (RepoDigests ?? []).length > 0;
+  const { isTTY, columns } = context.stdout;
+  context.stdout.write(imageTree(images.filter(isShown), { width: columns ?? 0, isTerminal: isTTY === true }));
+  return 0;
+}
 
 /** What templates see of an image, once for each of its names. */
 export function imageRows(

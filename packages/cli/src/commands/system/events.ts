@@ -18,7 +18,7 @@ export const command: Command = {
   ],
   async run(context, values) {
     const format = values.text('format');
-    const template = format && format !== 'json' ? compile(format) : undefined;
+    const template = format && format !== 'json' ? compile(format, 'Error parsing format') : undefined;
     const time = (flag: string) => {
       const value = values.text(flag);
       return value ? parseTimestamp(value) : undefined;
