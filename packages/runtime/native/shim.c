@@ -13,6 +13,8 @@
 
 #define LINGER_MS (60 * 60 * 1000)
 #define TRIM_MS 500
+// How often it is asked for the end of a process that its tracer has not let go of.
+#define TRACED_MS 100
 
 struct shim shim = {.run_dir = -1, .root = -1, .null = -1};
 
@@ -102,7 +104,12 @@ void shim_exited(struct process *p) {
 static void pidfd_ready(struct source *source, uint32_t events) {
   (void)events;
   struct process *p = CONTAINER_OF(source, struct process, pidfd);
-  if (!process_reap(p)) return;
+  if (!process_reap(p)) {
+    // It has ended, but a tracer that does not wait for it keeps that from its parent, and the descriptor would be ready all the time.
+    source_watch(source, 0);
+    p->reap_ms = monotonic_ms() + TRACED_MS;
+    return;
+  }
   source_close(&p->pidfd);
   p->retry_ms = 0;
   shim_exited(p);
@@ -123,6 +130,7 @@ static uint64_t next_deadline(void) {
   for (struct process *p = shim.processes; p; p = p->next) {
     if (p->deadline_ms && p->deadline_ms < next) next = p->deadline_ms;
     if (p->retry_ms && p->retry_ms < next) next = p->retry_ms;
+    if (p->reap_ms && p->reap_ms < next) next = p->reap_ms;
   }
   if (shim.linger_ms && shim.linger_ms + LINGER_MS < next) next = shim.linger_ms + LINGER_MS;
   return next;
@@ -132,6 +140,10 @@ static void tick(uint64_t now) {
   for (struct process **at = &shim.processes; *at;) {
     struct process *p = *at;
     if (p->retry_ms && now >= p->retry_ms) stdio_retry(p);
+    if (p->reap_ms && now >= p->reap_ms) {
+      p->reap_ms = 0;
+      source_watch(&p->pidfd, EPOLLIN);
+    }
     if (p->deadline_ms && now >= p->deadline_ms) {
       if (p->starting) {
         exec_timed_out(p);

@@ -66,7 +66,7 @@ struct process {
   bool tty, open_stdin, stdin_once, logged, private_pids;
   bool exited, log_ending, finished;
   uint32_t code, signal;
-  uint64_t exited_at_ns, deadline_ms, retry_ms;
+  uint64_t exited_at_ns, deadline_ms, retry_ms, reap_ms;
   // While it starts.
   struct source sync;
   uint8_t *stack;

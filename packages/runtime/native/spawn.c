@@ -285,8 +285,8 @@ void process_kill(struct process *p) {
 
 bool process_reap(struct process *p) {
   siginfo_t info = {0};
-  if (waitid((idtype_t)WAIT_PIDFD, (id_t)p->pidfd.fd, &info, WEXITED | WNOHANG) < 0 && errno != ECHILD) return false;
-  if (info.si_pid == 0 && errno != ECHILD) return false;
+  int error = sys_result(waitid((idtype_t)WAIT_PIDFD, (id_t)p->pidfd.fd, &info, WEXITED | WNOHANG));
+  if (error != -ECHILD && (error || info.si_pid == 0)) return false;
   p->exited = true;
   p->exited_at_ns = realtime_ns();
   p->signal = info.si_code == CLD_EXITED ? 0 : (uint32_t)info.si_status;
