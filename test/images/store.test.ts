@@ -196,6 +196,7 @@ describe('the image store through the official client', { skip: rootOnly }, () =
     const server = createServer((request, response) => {
       if (request.url === '/moved.tar') response.writeHead(302, { Location: '/root.tar' }).end();
       else if (request.url === '/root.tar') response.end(tar);
+      else if (request.url?.startsWith('/loop')) response.writeHead(302, { Location: `${request.url}x` }).end();
       else response.writeHead(404).end('not here');
     });
     await new Promise<void>(done => server.listen(0, '127.0.0.1', done));
@@ -210,10 +211,42 @@ describe('the image store through the official client', { skip: rootOnly }, () =
       const closed = await daemon.api('POST', '/v1.51/images/create?fromSrc=http%3A%2F%2F127.0.0.1%3A1%2Fx');
       assert.equal(closed.status, 500);
       assert.match(closed.body, /Get \\"http:\/\/127\.0\.0\.1:1\/x\\": /);
+      assert.match(closed.body, /dial tcp 127\.0\.0\.1:1: connect: connection refused/);
+      const loop = await daemon.api('POST', `/v1.51/images/create?fromSrc=${encodeURIComponent(`http://${at}/loop`)}`);
+      assert.deepEqual([loop.status, /stopped after 10 redirects/.test(loop.body)], [500, true], loop.body);
+      const plain = await daemon.api('POST', `/v1.51/images/create?fromSrc=${encodeURIComponent(`https://${at}/x`)}`);
+      assert.match(plain.body, /http: server gave HTTP response to HTTPS client/);
       const other = await daemon.api('POST', '/v1.51/images/create?fromSrc=ftp%3A%2F%2Fx%2Fy');
       assert.match(other.body, /Get \\"ftp:\/\/x\/y\\": unsupported protocol scheme \\"ftp\\"/);
     } finally {
       server.close();
+    }
+  });
+
+  test('an archive is imported from a URL through the proxy of the daemon', async () => {
+    const tar = execFileSync('tar', ['-C', daemon.root, '--files-from=/dev/null', '-c']);
+    const asked: string[] = [];
+    const proxy = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.end(tar);
+    });
+    await new Promise<void>(done => proxy.listen(0, '127.0.0.1', done));
+    const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    try {
+      await using behind = await startDaemon({
+        images: [],
+        flags: ['--http-proxy', address, '--no-proxy', 'direct.invalid'],
+      });
+      const through = await behind.docker('import', 'http://files.invalid/root.tar', 'through:v1');
+      assert.equal(through.code, 0, through.stderr);
+      assert.deepEqual(asked, ['GET http://files.invalid/root.tar']);
+      const direct = await behind.docker('import', 'http://direct.invalid/root.tar');
+      assert.match(
+        direct.stderr,
+        /Get "http:\/\/direct\.invalid\/root\.tar": dial tcp: lookup direct\.invalid: no such host/,
+      );
+    } finally {
+      proxy.close();
     }
   });
 

@@ -1,13 +1,6 @@
 import { Readable } from 'node:stream';
-import {
-  forbidden,
-  type GantryError,
-  invalidParameter,
-  messageOf,
-  notFound,
-  systemError,
-  unauthorized,
-} from '@gantry/errors';
+import { forbidden, type GantryError, invalidParameter, notFound, systemError, unauthorized } from '@gantry/errors';
+import type { Download, Registries } from '@gantry/images';
 import type { Progress } from './engine.ts';
 
 /** What stands of an error's page in our message. */
@@ -19,31 +12,24 @@ const REPORT_MS = 100;
  * Opens what a URL names, as `docker import URL` does: without a scheme it is HTTP, redirects are followed.
  * @throws the kind that the server's status stands for, system when it cannot be reached, in dockerd's words
  */
-export async function download(source: string, progress: Progress, signal: AbortSignal): Promise<Readable> {
+export async function download(
+  registries: Registries,
+  source: string,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Readable> {
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(source) ? source : `http://${source}`;
   if (!URL.canParse(text)) throw invalidParameter(`parse ${JSON.stringify(text)}: invalid URL`);
-  const { protocol } = new URL(text);
-  if (protocol !== 'http:' && protocol !== 'https:') {
+  const url = new URL(text);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw systemError(
-      `Get ${JSON.stringify(text)}: unsupported protocol scheme ${JSON.stringify(protocol.slice(0, -1))}`,
+      `Get ${JSON.stringify(text)}: unsupported protocol scheme ${JSON.stringify(url.protocol.slice(0, -1))}`,
     );
   }
-  let answer: Response;
-  try {
-    answer = await fetch(text, { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw systemError(`Get ${JSON.stringify(text)}: ${messageOf(cause)}`, {
-      cause: error,
-      hint: 'the engine fetches it, not the client: it must be reachable from there',
-    });
-  }
-  if (answer.status >= 400 || !answer.body) throw await refused(text, answer);
-  const total = Number(answer.headers.get('content-length') ?? 0);
-  const body = Readable.fromWeb(answer.body as Parameters<typeof Readable.fromWeb>[0]);
+  const answer = await registries.download(url, signal);
+  if (answer.status >= 400) throw await refused(text, answer);
   progress({ status: `Downloading from ${text}` });
-  return Readable.from(reported(body, total, progress), { objectMode: false });
+  return Readable.from(reported(answer.body, answer.sizeBytes, progress), { objectMode: false });
 }
 
 async function* reported(body: Readable, total: number, progress: Progress): AsyncGenerator<Buffer> {
@@ -60,8 +46,8 @@ async function* reported(body: Readable, total: number, progress: Progress): Asy
   }
 }
 
-async function refused(url: string, answer: Response): Promise<GantryError> {
-  const page = (await answer.text().catch(() => '')).slice(0, MAX_PAGE_BYTES).trim();
+async function refused(url: string, answer: Download): Promise<GantryError> {
+  const page = await beginningOf(answer.body);
   const words = `failed to GET ${url} with status ${answer.status} ${answer.statusText}: ${page}`;
   switch (answer.status) {
     case 400:
@@ -75,4 +61,17 @@ async function refused(url: string, answer: Response): Promise<GantryError> {
     default:
       return systemError(words);
   }
+}
+
+async function beginningOf(body: Readable): Promise<string> {
+  let page = '';
+  try {
+    for await (const piece of body) {
+      page += String(piece);
+      if (page.length >= MAX_PAGE_BYTES) break;
+    }
+  } catch {
+    // What came before it broke will do.
+  }
+  return page.slice(0, MAX_PAGE_BYTES).trim();
 }

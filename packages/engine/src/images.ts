@@ -87,7 +87,8 @@ export function imagesOf(context: EngineContext): Images {
         async () => {
           const reference = importReference(options.repository, options.tag);
           const config = parseImageChanges(options.changes);
-          const body = source instanceof Readable ? source : await download(source.url, progress, signal);
+          const body =
+            source instanceof Readable ? source : await download(store.registries, source.url, progress, signal);
           const image = await store.import(
             body,
             {

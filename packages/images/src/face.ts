@@ -156,6 +156,15 @@ export type ManifestUpload = ManifestQuestion & {
   readonly from: string | undefined;
 };
 
+/** What a web server answers. */
+export type Download = {
+  readonly status: number;
+  readonly statusText: string;
+  /** 0 when the server does not say. */
+  readonly sizeBytes: number;
+  readonly body: Readable;
+};
+
 /** A row of GET /images/search. */
 export type SearchResult = {
   readonly star_count: number;
@@ -178,6 +187,8 @@ export interface Registries {
     signal: AbortSignal,
   ): Promise<ReferrersDocument>;
   search(term: string, limit: number, authorization: unknown, signal: AbortSignal): Promise<SearchResult[]>;
+  /** Opens what a URL of HTTP names, through the same proxies. */
+  download(url: URL, signal: AbortSignal): Promise<Download>;
   /** One manifest or index, without what it names. */
   manifest(reference: string, question: ManifestQuestion, signal: AbortSignal): Promise<RegistryManifest>;
   /** Stores a manifest or an index under the tag or the digest of `reference`; answers with its digest. */

@@ -76,6 +76,7 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
         (await import('./registry/login.ts')).login(registries, authorization, signal),
       inspect: async (reference, authorization, signal) =>
         (await import('./registry/distribution.ts')).inspectDistribution(registries, reference, authorization, signal),
+      download: async (url, signal) => (await import('./registry/download.ts')).openDownload(registries, url, signal),
       manifest: async (reference, question, signal) =>
         (await import('./registry/manifests.ts')).fetchManifest(registries, reference, question, signal),
       putManifest: async (reference, upload, signal) =>

@@ -16,6 +16,8 @@ export type HttpRequest = {
   /** A stream is read once: an answer that redirects is given back as it is. */
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
+  /** How long the answer may take to begin, and be silent afterwards; what suits a registry when not given. */
+  readonly silenceMs?: number;
   /** Told where the time of the request goes. */
   readonly trace?: Tracer | undefined;
 };
@@ -118,7 +120,7 @@ export class HttpClient implements Disposable {
       const streamed = isStream(body) ? body : undefined;
       const connectMs = this.#options.connectTimeoutMs ?? CONNECT_MS;
       // A registry may take its time to check what it was given.
-      const answerMs = method === 'PUT' || streamed ? UPLOAD_SILENCE_MS : ANSWER_MS;
+      const answerMs = request.silenceMs ?? (method === 'PUT' || streamed ? UPLOAD_SILENCE_MS : ANSWER_MS);
       const sent = make(url, { method, agent, headers, signal, timeout: answerMs });
       if (request.trace) traceRequest(sent, isTls, request.trace);
       const giveUp = (): void => {
@@ -130,7 +132,7 @@ export class HttpClient implements Disposable {
       sent.on('timeout', giveUp);
       sent.on('response', answer => {
         clearTimeout(timer);
-        answer.setTimeout(SILENCE_MS, () =>
+        answer.setTimeout(request.silenceMs ?? SILENCE_MS, () =>
           answer.destroy(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' })),
         );
         resolve(answer);
