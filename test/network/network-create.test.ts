@@ -337,6 +337,26 @@ describe('what a network may be', { skip: rootOnly }, () => {
     await ok('network', 'rm', 'built', 'plan');
   });
 
+  test('of two mistakes the one that dockerd names is named', async () => {
+    await ok('network', 'create', 'taken');
+    const refusals: readonly [string[], RegExp][] = [
+      [['network', 'create', '--driver', 'nosuch', 'taken'], /network with name taken already exists/],
+      [
+        ['network', 'create', '--config-from', 'nosuch', '--subnet', '10.237.46.0/24', 'more'],
+        /user specified configurations are not supported/,
+      ],
+      [['network', 'connect', 'nosuch', 'nobody'], /No such container: nobody/],
+      [['network', 'disconnect', 'nosuch', 'nobody'], /No such container: nobody/],
+      [['network', 'disconnect', '-f', 'nosuch', 'nobody'], /network nosuch not found/],
+      [['network', 'ls', '--filter', 'dangling=maybe'], /invalid value for filter 'dangling', must be "true"/],
+      [['network', 'create', '--subnet', '10.237.47.0/24', 'four'], /^$/],
+      [['create', '--network', 'four', '--ip6', 'fd00::1', 'busybox', 'true'], /networks with user configured subnets/],
+      [['network', 'rm', 'four'], /^$/],
+    ];
+    for (const [args, words] of refusals) assert.match((await daemon.docker(...args)).stderr, words);
+    await ok('network', 'rm', 'taken');
+  });
+
   test('a subnet that the host has a route into is made, with a warning', async () => {
     const { IPAM } = await inspect('bridge');
     const [{ Subnet }] = IPAM.Config;

@@ -1,7 +1,7 @@
 /** Beside firewalld and ufw of Debian 12, in the virtual machine; its packages come from Debian, and that takes minutes there. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runInVm, vmSkip } from '../harness/vm.ts';
+import { runInVm, TEST_IN_VM, vmSkip } from '../harness/vm.ts';
 
 const skip =
   vmSkip() ||
@@ -80,3 +80,34 @@ for (const [name, firewall] of Object.entries(firewalls)) {
     assert.match(output, new RegExp(`^rules: ${firewall.counted}$`, 'm'), output);
   });
 }
+
+test('where iptables-legacy drops, the log says so, with the commands that help', {
+  skip: vmSkip(),
+}, async () => {
+  const script = `
+export DOCKER_HOST=unix:///tmp/gantry.sock GANTRY_HOST=unix:///tmp/gantry.sock
+${TEST_IN_VM} packages/linux/src/legacy-tables.test.ts || exit 1
+iptables-legacy -P FORWARD DROP
+ip netns add beside && ip link add wan type veth peer name lan netns beside
+ip addr add 198.51.100.1/24 dev wan && ip link set wan up
+ip -n beside addr add 198.51.100.2/24 dev lan && ip -n beside link set lan up && ip -n beside link set lo up
+mkdir -p /tmp/root/bin /tmp/root/www && echo web >/tmp/root/www/name && cp /usr/bin/busybox /tmp/root/bin/busybox
+tar -C /tmp/root -cf /tmp/image.tar .
+./gantry daemon --host $DOCKER_HOST --data-root /scratch/data --exec-root /tmp/run --pidfile /tmp/pid >/tmp/log 2>&1 &
+until docker version >/dev/null 2>&1; do [ -d /proc/$! ] || { cat /tmp/log; exit 1; }; done
+docker import /tmp/image.tar image >/dev/null
+docker run -d --name web -p 8080:80 image /bin/busybox httpd -f -p 80 -h /www >/dev/null || exit 1
+ask() { echo "$1: $(printf 'GET /name HTTP/1.0\\r\\n\\r\\n' | ip netns exec beside busybox nc -w 5 198.51.100.1 8080 | tail -n 1)"; }
+ask before
+grep -o 'iptables-legacy -I FORWARD -[io] gantry0 -j ACCEPT' /tmp/log | sort -u >/tmp/commands
+echo "commands: $(wc -l </tmp/commands)"
+sh /tmp/commands
+ask after
+`;
+  const { code, output } = await runInVm(script, ['--timeout', '900']);
+  assert.equal(code, 0, output);
+  assert.match(output, /^before: $/m, output);
+  assert.match(output, /^commands: 2$/m, output);
+  assert.match(output, /^after: web$/m, output);
+  assert.equal(output.match(/^ok .* - in a network namespace of its own$/gm)?.length, 1, output);
+});

@@ -35,12 +35,14 @@ export function networksOf(context: EngineContext): Networks {
     prune: filters => pruneNetworks(context, filters),
     explain: async (from, to, protocol) => explainPath(context, from, to, protocol),
     connect: async (ref, container, settings) => {
-      const network = find(context, ref);
-      await connectNetwork(context, context.containers.find(container), network, settings);
+      // In dockerd's order: of two that are not there the container is named.
+      const found = context.containers.find(container);
+      await connectNetwork(context, found, find(context, ref), settings);
     },
     disconnect: async (ref, container, force) => {
-      const network = find(context, ref);
-      await disconnectNetwork(context, containerToDisconnect(context, container, force), network);
+      const network = force ? find(context, ref) : undefined;
+      const found = containerToDisconnect(context, container, force);
+      await disconnectNetwork(context, found, network ?? find(context, ref));
     },
   };
 }
@@ -67,7 +69,11 @@ function matches(context: EngineContext, filters: Filters, network: NetworkRecor
   if (filters.has('scope') && !filters.get('scope')?.has(network.scope)) return false;
   if (!matchesPairs(filters, 'label', network.labels)) return false;
   if (filters.has('type') && !filters.get('type')?.has(BUILTIN.has(network.name) ? 'builtin' : 'custom')) return false;
-  if (!filters.has('dangling')) return true;
+  const wanted = filters.get('dangling');
+  if (!wanted) return true;
+  if ([...wanted].some(value => !['true', '1', 'false', '0'].includes(value))) {
+    throw invalidParameter('invalid value for filter \'dangling\', must be "true" (or "1"), or "false" (or "0")');
+  }
   const dangling = !BUILTIN.has(network.name) && context.options.networks.endpoints(network.id).length === 0;
   return booleanFilter(filters, 'dangling', false) === dangling;
 }

@@ -28,6 +28,7 @@ export {
   kernelVersion,
   parseKernelVersion,
 } from './kernel.ts';
+export { type LegacyForward, legacyForward } from './legacy-tables.ts';
 export { linkIndex } from './link-index.ts';
 export {
   attachMount,

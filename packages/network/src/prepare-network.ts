@@ -28,11 +28,11 @@ export function prepareNetwork(
   const from = fromConfiguration(request, others);
   const { driver, options, labels } = from;
   checkOperatorFields(request);
+  checkSubnets(from.subnets);
+  if (others.some(other => other.name === name)) throw conflict(`network with name ${name} already exists`);
   const kind = checkDriver(driver);
   const allOptions = { ...context.defaultOptions[kind], ...options };
   const families = enabledFamilies(request, from, allOptions);
-  checkSubnets(from.subnets);
-  if (others.some(other => other.name === name)) throw conflict(`network with name ${name} already exists`);
   const ipam = checkIpam(kind, from.ipamDriver, from.ipamOptions, from.subnets);
   const record: NetworkRecord = {
     id: newId(),
@@ -79,12 +79,6 @@ type Settings = Pick<NetworkCreate, 'driver' | 'options' | 'labels' | 'subnets' 
 /** The settings of a network: its own, or those of the configuration that it is made from. */
 function fromConfiguration(request: NetworkCreate, others: readonly NetworkRecord[]): Settings {
   if (!request.configFrom) return request;
-  const source = others.find(other => other.name === request.configFrom && other.configOnly);
-  if (!source) {
-    throw notFound(`configuration network ${JSON.stringify(request.configFrom)} does not exist`, {
-      hint: 'make it with: gantry network create --config-only',
-    });
-  }
   const own =
     Object.keys(request.options).length > 0 ||
     request.subnets.length > 0 ||
@@ -97,6 +91,12 @@ function fromConfiguration(request: NetworkCreate, others: readonly NetworkRecor
       'user specified configurations are not supported if the network depends on a configuration network',
       { hint: 'leave out everything but the driver, or leave out --config-from' },
     );
+  }
+  const source = others.find(other => other.name === request.configFrom && other.configOnly);
+  if (!source) {
+    throw notFound(`configuration network ${JSON.stringify(request.configFrom)} does not exist`, {
+      hint: 'make it with: gantry network create --config-only',
+    });
   }
   return {
     driver: request.driver,

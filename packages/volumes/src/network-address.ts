@@ -24,6 +24,8 @@ async function addressOf(host: string): Promise<string> {
   try {
     return (await lookup(host)).address;
   } catch (error) {
-    throw systemError(`error resolving passed in network volume address: ${messageOf(error)}`, { cause: error });
+    const unknown = error instanceof Error && 'code' in error && error.code === 'ENOTFOUND';
+    const reason = unknown ? `lookup ${host}: no such host` : messageOf(error);
+    throw systemError(`error resolving passed in network volume address: ${reason}`, { cause: error });
   }
 }

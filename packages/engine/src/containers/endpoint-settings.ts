@@ -60,7 +60,8 @@ function addressProblems(network: NetworkRecord, family: 4 | 6, address = ''): s
     ? []
     : [`invalid IPv${family} address: ${address}`];
   // The default bridge's comes from the daemon's settings, which counts.
-  const isAsked = network.name === 'bridge' || network.subnets.some(({ asked }) => asked !== undefined);
+  const ofFamily = network.subnets.filter(({ subnet }) => subnet.includes(':') === (family === 6));
+  const isAsked = network.name === 'bridge' || ofFamily.some(({ asked }) => asked !== undefined);
   if (!isAsked) {
     return [
       ...problems,

@@ -1,5 +1,6 @@
 import { ipText, netlink, nftables as nft, SystemCallError } from '@gantry/linux';
 import { type ForeignForwarder, foreignForwarders } from '../firewall/foreign.ts';
+import { legacyForwarders } from '../firewall/legacy.ts';
 import { LINKED_SET, linkedKey, PORT_SETS } from '../firewall/port-elements.ts';
 import { ruleCount, Sets, type TableOptions, tableOf, USER_CHAIN } from '../firewall/rules.ts';
 
@@ -61,7 +62,7 @@ export function readTable(bridge: string, closed: TableOptions['closed'], bridge
       return ports.get(LINKED_SET)?.some(({ key }) => key.equals(asked)) ?? false;
     },
     closed,
-    foreign: foreignForwarders(socket, bridges),
+    foreign: [...foreignForwarders(socket, bridges), ...legacyForwarders()],
   };
 }
 

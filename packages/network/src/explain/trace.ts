@@ -301,11 +301,13 @@ class Walk {
     if (table) {
       const refused = this.#ownForward(table, { inLink, out, source, to, port, translated });
       if (refused) return refused;
-      for (const { table: name, chain, family, admitsFrom, admitsTo } of table.foreign) {
+      for (const { table: name, chain, family, admitsFrom, admitsTo, legacy } of table.foreign) {
         if (family !== 1 && (family === 10) !== six) continue;
-        const place = `table ${FAMILY[family] ?? ''} ${name}, chain ${chain}`;
+        const place = legacy
+          ? `table ${name}, chain ${chain}`
+          : `table ${FAMILY[family] ?? ''} ${name}, chain ${chain}`;
         if (admitsFrom.has(inLink) || admitsTo.has(out))
-          this.#step(place, 'drops what it does not know; our rule there lets this pass');
+          this.#step(place, 'drops what it does not know; a rule there lets this pass');
         else this.#step(place, 'drops what it does not know', 'unsure');
       }
       if (!table.has('bridges', out) && table.masquerades(source)) {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { netlink, nftables as nft, SystemCallError } from '@gantry/linux';
 import type { Launcher, Step } from '@gantry/runtime';
 import type { Endpoint, LinkedPort } from '../face.ts';
@@ -6,6 +5,7 @@ import { isHostAddress } from '../host-view.ts';
 import { targetOf } from '../port-spans.ts';
 import { sysctlStep } from '../step.ts';
 import { abandonedMessages, disownMessages, foreignMessages } from './foreign.ts';
+import { legacyObstacle } from './legacy.ts';
 import { linkedElements, PORT_SETS, type PortElements, portElements, portMessages } from './port-elements.ts';
 import {
   bridgeMessages,
@@ -135,11 +135,8 @@ export function openFirewall({ bridge: defaultBridge, run, warn, closed }: Firew
       if (messages.length > 0) await transact(messages).catch(error => warn('removing abandoned rules', error));
     },
     async addBridge(bridge) {
-      if (hasLegacyFilter()) {
-        warn(
-          'the rules of iptables-legacy on this host are not looked at: if its forward chain drops, so do containers',
-        );
-      }
+      const obstacle = legacyObstacle(bridge);
+      if (obstacle !== undefined) warn(obstacle);
       bridges.set(bridge.name, bridge);
       if (!begun) return;
       await run(bridgeSettings(bridge));
@@ -294,15 +291,6 @@ async function tolerating(errno: number, work: Promise<unknown>): Promise<void> 
 
 function nftStep(messages: readonly netlink.Message[]): Step {
   return { op: 'netlink', protocol: netlink.NetlinkProtocol.netfilter, message: nft.transaction(messages) };
-}
-
-/** Whether iptables-legacy has a filter table, which lies beside nf_tables. */
-function hasLegacyFilter(): boolean {
-  try {
-    return readFileSync('/proc/net/ip_tables_names', 'utf8').split('\n').includes('filter');
-  } catch {
-    return false;
-  }
 }
 
 /** Whether our table has all its rules; their elements are taken on trust. */

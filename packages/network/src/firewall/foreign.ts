@@ -96,6 +96,8 @@ export type ForeignForwarder = {
   /** Bridges of ours that may pass, from them and to them. */
   readonly admitsFrom: ReadonlySet<string>;
   readonly admitsTo: ReadonlySet<string>;
+  /** Of iptables-legacy, where we can put no rule. */
+  readonly legacy?: true;
 };
 
 /** The chains that may drop what we forward, and for which bridges our rules are in them. */
