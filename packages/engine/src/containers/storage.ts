@@ -78,6 +78,10 @@ export class ContainerStorage {
       { durable: false },
     );
     this.#dirty.set(container, written);
+    // On a full disk the commit may fail before this write was asked.
+    written.catch(() => {
+      if (this.#dirty.get(container) === written) this.#dirty.delete(container);
+    });
     return written;
   }
 
