@@ -17,12 +17,14 @@ type Listener = (sample: Sample | undefined) => void;
  */
 export class StatsSampler {
   readonly #context: EngineContext;
+  readonly #readHost: typeof readHostCpu;
   readonly #listeners = new Map<Container, Set<Listener>>();
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
 
-  constructor(context: EngineContext) {
+  constructor(context: EngineContext, readHost = readHostCpu) {
     this.#context = context;
+    this.#readHost = readHost;
   }
 
   /** Calls `listener` at every round, the first of which is now if nobody listened before. */
@@ -46,7 +48,8 @@ export class StatsSampler {
   async #round(): Promise<void> {
     this.#busy = true;
     const begin = performance.now();
-    const host = await readHostCpu();
+    // Without it each sample tries for itself, and its failure is that sample's (no descriptor left, for example).
+    const host = await this.#readHost().catch(() => undefined);
     await Promise.all(
       [...this.#listeners].map(async ([container, listeners]) => {
         const sample = await this.sample(container, host).catch((error: unknown) => {
@@ -73,7 +76,7 @@ export class StatsSampler {
     const [usage, networks, cpu] = await Promise.all([
       cgroup.readUsage(this.#context.options.cgroup, run.facts.cgroupPath),
       this.#networks(container),
-      host ?? readHostCpu(),
+      host ?? this.#readHost(),
     ]);
     // It ended meanwhile: what was read is half of it.
     if (container.run !== run) return undefined;
