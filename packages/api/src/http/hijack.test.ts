@@ -166,3 +166,29 @@ test('a WebSocket attach without its handshake is refused', async () => {
   const missing = await api.ask('GET', '/containers/nosuch/attach/ws');
   assert.equal(missing.status, 404);
 });
+
+test('an exec whose client went away before its answer is handed to the engine, which ends it', async () => {
+  const claimed = Promise.withResolvers<void>();
+  const gone = Promise.withResolvers<void>();
+  const connected = Promise.withResolvers<void>();
+  await using api = await serve(
+    fakeEngine({
+      execs: {
+        startAttached: async () => {
+          claimed.resolve();
+          await gone.promise;
+          return { tty: false, connect: async () => connected.resolve() };
+        },
+      },
+    }),
+  );
+  const socket = await api.dial();
+  socket.write(
+    'POST /exec/e/start HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n',
+  );
+  await claimed.promise;
+  socket.destroy();
+  await once(socket, 'close');
+  gone.resolve();
+  await connected.promise;
+});

@@ -56,6 +56,15 @@ test('a version too old is refused in text, one too new in JSON', async () => {
   assert.equal(young.body, '{"message":"client version 1.99 is too new. Maximum supported API version is 1.51"}\n');
 });
 
+test('a request in the form for proxies, which names the host, is answered as any other', async () => {
+  await using api = await serve(fakeEngine());
+  for (const target of ['http://localhost:2375/v1.41/_ping', 'HTTP://d/_ping?a=1']) {
+    const answer = await api.ask('GET', target);
+    assert.deepEqual([answer.status, answer.body], [200, 'OK'], target);
+  }
+  assert.equal((await api.ask('GET', 'http://localhost')).status, 404);
+});
+
 test('a path with empty elements is redirected to the clean one', async () => {
   await using api = await serve(fakeEngine());
   const answer = await api.ask('GET', '/v1.51//containers/../info?a=1');

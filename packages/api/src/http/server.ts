@@ -77,7 +77,8 @@ async function serve(
   response: ServerResponse,
   upgraded: Call['upgraded'],
 ): Promise<void> {
-  const { method = 'GET', url = '/' } = request;
+  const { method = 'GET' } = request;
+  const url = originForm(request.url ?? '/');
   const startMs = performance.now();
   try {
     const mark = url.indexOf('?');
@@ -159,6 +160,13 @@ function signalOf(response: ServerResponse, upgraded: Call['upgraded']): AbortSi
 function logFailure(log: ApiLog, request: IncomingMessage, error: unknown): void {
   const expected = error instanceof GantryError && error.kind === 'notImplemented';
   if (!expected) log.error(`api: ${request.method} ${request.url}: ${messageOf(error)}`, error);
+}
+
+/** A request through a proxy names the host in front of the path. @see RFC 9112, section 3.2.2 */
+function originForm(url: string): string {
+  const [whole, rest = ''] = /^https?:\/\/[^/?]*(.*)$/i.exec(url) ?? [];
+  if (whole === undefined) return url;
+  return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
 function decodePath(path: string): string | undefined {

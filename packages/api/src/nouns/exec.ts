@@ -44,7 +44,8 @@ async function start(call: Call): Promise<void> {
     ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${type}\r\nConnection: Upgrade\r\nUpgrade: tcp`
     : `HTTP/1.1 200 OK\r\nContent-Type: ${rawStream}`;
   const headers = commonHeaders.map(([name, value]) => `${name}: ${value}`);
-  await connection.write(`${[status, ...headers].join('\r\n')}\r\n\r\n`);
+  // A client that has gone is the engine's to notice: the exec is claimed by now, and must not be `running` for ever.
+  await connection.write(`${[status, ...headers].join('\r\n')}\r\n\r\n`).catch(() => {});
   try {
     await prepared.connect(connection.connection);
   } catch (error) {
