@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Server as HttpServer } from 'node:http';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { systemError } from '@gantry/errors';
 import type { DaemonConfig } from '../config/config.ts';
@@ -50,6 +50,7 @@ export async function openListeners(
 ): Promise<Listeners> {
   const tls = readTls(config);
   const servers: HttpServer[] = [];
+  const sockets = new Set<Socket>();
   const cleanups: Disposable[] = [];
   const close = async (): Promise<void> => {
     for (const cleanup of cleanups) cleanup[Symbol.dispose]();
@@ -59,6 +60,8 @@ export async function openListeners(
         const closed = once(server, 'close');
         server.close();
         server.closeAllConnections();
+        // Those that speak HTTP no longer (a WebSocket, a client kept for the next start) the server does not know.
+        for (const socket of sockets) socket.destroy();
         await closed;
       }),
     );
@@ -66,6 +69,10 @@ export async function openListeners(
   const add = (options: TlsOptions | undefined): HttpServer => {
     const server = createServer(options);
     server.on('error', error => log.error('a listener failed', error));
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
     servers.push(server);
     return server;
   };
