@@ -1,4 +1,4 @@
-import { conflict } from '@gantry/errors';
+import { conflict, isGantryError } from '@gantry/errors';
 import type { ImageConfigDocument, StoredImage } from '@gantry/images';
 import { familiarReference, parseReference, withDefaultTag, withTag } from '@gantry/oci';
 import type { EngineContext } from '../context.ts';
@@ -30,8 +30,7 @@ export function commitContainer(
       if (state.status === 'dead') throw conflict(`You cannot commit container ${id} which is Dead`);
       if (state.status === 'removing') throw conflict(`You cannot commit container ${id} which is being removed`);
       const config = configOf(container, request);
-      const pauses = request.pause && state.status === 'running';
-      if (pauses) await pauseContainer(context, container);
+      const pauses = request.pause && state.status === 'running' && (await pausedHere(context, container));
       let image: StoredImage;
       try {
         image = await job.span('make the layer', () =>
@@ -50,7 +49,7 @@ export function commitContainer(
         );
       } finally {
         // It may have ended, or been unpaused by somebody else.
-        if (pauses && container.status === 'paused') await unpauseContainer(context, container);
+        if (pauses) await unpauseContainer(context, container).catch(ignoreUnlessPaused(container));
       }
       if (reference !== undefined) {
         await context.options.images.tag(image.id, reference);
@@ -65,6 +64,23 @@ export function commitContainer(
     },
     signal,
   );
+}
+
+/** Whether this commit paused it: another commit, or a person, may have been first, or it has ended. */
+async function pausedHere(context: EngineContext, container: Container): Promise<boolean> {
+  try {
+    await pauseContainer(context, container);
+    return true;
+  } catch (error) {
+    if (isGantryError(error, 'conflict')) return false;
+    throw error;
+  }
+}
+
+function ignoreUnlessPaused(container: Container): (error: unknown) => void {
+  return error => {
+    if (container.status === 'paused') throw error;
+  };
 }
 
 function referenceOf({ repository, tag }: ContainerCommit): string | undefined {

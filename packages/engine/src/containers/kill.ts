@@ -1,6 +1,7 @@
 import { conflict, GantryError, isGantryError, messageOf, systemError } from '@gantry/errors';
 import { cgroup } from '@gantry/linux';
 import type { EngineContext } from '../context.ts';
+import { watchHealth } from '../health/watch.ts';
 import { parseSignal, throwUnlessSupported } from '../signals.ts';
 import { timeout } from '../timeout.ts';
 import type { Container } from './container.ts';
@@ -63,6 +64,7 @@ export function sendSignal(context: EngineContext, container: Container, signal:
       facts.paused = false;
       container.become({ status: 'running', run: state.run });
       context.containerEvent(container, 'unpause');
+      watchHealth(context, container, state.run);
     }
   });
 }

@@ -202,6 +202,13 @@ async function launch(
   facts.run = { ...run, launched: true };
   beginHealth(container);
   watchRun(context, container, shim, facts.run);
+  // Those that attached while it was launched.
+  for (const late of container.pendingAttachments.splice(0)) {
+    void context.inBackground(
+      `attach to ${id}`,
+      shim.attach(late).catch(() => endAttachments([late])),
+    );
+  }
   await openToLinking(context, container);
   void context.inBackground(`tell those that link to ${id}`, tellLinking(context, container));
   context.containerEvent(container, 'start');
@@ -233,6 +240,7 @@ function isLaunchFailure(cause: unknown): cause is LaunchFailure {
 
 function recordFailure(context: EngineContext, container: Container, error: unknown): void {
   const { facts } = container;
+  const wasUp = container.isUp;
   facts.error = messageOf(error);
   const exitCode = error instanceof GantryError ? error.exitCode : undefined;
   // 125 is the client's own: dockerd records 128 for what is not the program's fault.
@@ -240,6 +248,9 @@ function recordFailure(context: EngineContext, container: Container, error: unkn
   facts.run = undefined;
   facts.networkIds = {};
   container.rest();
+  endAttachments(container.pendingAttachments.splice(0));
+  // Its policy had promised another run: who waits for the end of that hears that there is none.
+  if (wasUp) container.stopped.notify(container.waitResult());
   void context.inBackground(`save ${container.id}`, context.storage.saveFacts(container));
 }
 

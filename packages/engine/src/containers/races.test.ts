@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as tick } from 'node:timers/promises';
+import { AttachedClient, EngineBench, needsContainers } from '../testing/engine-bench.ts';
+
+const output = { stdin: false, stdout: true, stderr: true, detachKeys: Uint8Array.of(), stream: true, logs: false };
+
+test('a client that attaches while a container is being launched is served by that run', needsContainers, async () => {
+  await using bench = new EngineBench();
+  const { containers, jobs } = await bench.open();
+  const id = await bench.create(['sh', '-c', 'read line; echo $line'], { OpenStdin: true });
+  const prepared = await containers.attach(id, { ...output, stdin: true, multiplexed: false });
+  const started = containers.start(id);
+  const launches = (): boolean => [...jobs.running].some(({ spans }) => spans.at(-1)?.name === 'launch');
+  while (!launches()) await tick();
+  const client = await AttachedClient.connect(prepared);
+  await started;
+  client.send('hear me\n');
+  assert.match(await client.received, /^hear me\n$/);
+});
+
+test(
+  'who waits for a container that its policy cannot start again hears that it stays down',
+  needsContainers,
+  async () => {
+    await using bench = new EngineBench();
+    const { containers, events } = await bench.open();
+    const abort = new AbortController();
+    const deaths = events.subscribe({ filters: new Map([['event', new Set(['die'])]]) }, abort.signal);
+    const id = await bench.create(
+      ['sh', '-c', 'rm /bin/sh; exit 3'],
+      {},
+      {
+        RestartPolicy: { Name: 'always', MaximumRetryCount: 0 },
+      },
+    );
+    await containers.start(id);
+    for await (const _ of deaths) break;
+    assert.equal((await containers.inspect(id, { size: false })).State.Status, 'restarting');
+    assert.equal(await bench.waitFor(id), 127);
+    abort.abort();
+  },
+);
+
+test('a paused container that survives a signal to stop has its health checked again', needsContainers, async () => {
+  await using bench = new EngineBench();
+  const { containers, events } = await bench.open();
+  const id = await bench.create(['sh', '-c', "trap '' HUP; while :; do sleep 1000; done"], {
+    Healthcheck: { Test: ['CMD', 'true'], Interval: 50e6 },
+  });
+  await containers.start(id);
+  await containers.pause(id);
+  await containers.kill(id, 'HUP');
+  assert.equal((await containers.inspect(id, { size: false })).State.Status, 'running');
+  const abort = new AbortController();
+  for await (const _ of events.subscribe({ filters: new Map([['event', new Set(['exec_die'])]]) }, abort.signal)) break;
+});
+
+test('two commits of one container at the same time both succeed, and it runs on', needsContainers, async () => {
+  await using bench = new EngineBench();
+  const { containers } = await bench.open();
+  const id = await bench.create(['sleep', '1000']);
+  await containers.start(id);
+  const request = { repository: '', tag: '', author: '', comment: '', pause: true, changes: [], config: undefined };
+  const { signal } = new AbortController();
+  const ids = await Promise.all([0, 1].map(() => containers.commit(id, request, signal)));
+  for (const image of ids) assert.match(image, /^sha256:/);
+  assert.equal((await containers.inspect(id, { size: false })).State.Status, 'running');
+});
