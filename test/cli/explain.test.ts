@@ -89,7 +89,7 @@ describe('what the engine tells of its work', { skip: rootOnly }, () => {
     const list = await daemon.gantry('system', 'jobs', '--filter', 'object=seen');
     assert.match(
       list.stdout,
-      /^\S+Z container\.create [0-9a-f]{12}: done in [\d.]+ m?s\n +\S+ µs +\S+ µ?m?s +[▏█]+ +make the directory$/m,
+      /^\S+Z container\.create [0-9a-f]{12}: done in [\d.]+ m?s\n +\S+ [µm]s +\S+ [µm]s +[▏█]+ +make the directory$/m,
     );
     assert.match(list.stdout, /^\S+Z container\.start [0-9a-f]{12}: done in /m);
     const json = await daemon.gantry('system', 'jobs', '--filter', 'verb=volume', '--format', 'json');
