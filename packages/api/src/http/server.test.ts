@@ -63,6 +63,7 @@ test('a request in the form for proxies, which names the host, is answered as an
     assert.deepEqual([answer.status, answer.body], [200, 'OK'], target);
   }
   assert.equal((await api.ask('GET', 'http://localhost')).status, 404);
+  assert.equal((await api.ask('GET', 'http://[::1/_ping')).status, 400);
 });
 
 test('a path with empty elements is redirected to the clean one', async () => {

@@ -78,11 +78,12 @@ async function serve(
   upgraded: Call['upgraded'],
 ): Promise<void> {
   const { method = 'GET' } = request;
-  const url = originForm(request.url ?? '/');
+  const origin = originForm(request.url ?? '/');
+  const url = origin ?? '/';
   const startMs = performance.now();
   try {
     const mark = url.indexOf('?');
-    const path = decodePath(mark < 0 ? url : url.slice(0, mark));
+    const path = origin === undefined ? undefined : decodePath(mark < 0 ? url : url.slice(0, mark));
     const search = mark < 0 ? '' : url.slice(mark + 1);
     const clean = path === undefined ? '/' : cleanPath(path);
     if (path === undefined) {
@@ -162,10 +163,11 @@ function logFailure(log: ApiLog, request: IncomingMessage, error: unknown): void
   if (!expected) log.error(`api: ${request.method} ${request.url}: ${messageOf(error)}`, error);
 }
 
-/** A request through a proxy names the host in front of the path. @see RFC 9112, section 3.2.2 */
-function originForm(url: string): string {
-  const [whole, rest = ''] = /^https?:\/\/[^/?]*(.*)$/i.exec(url) ?? [];
+/** A request through a proxy names the host in front of the path; undefined for a malformed host. @see RFC 9112, section 3.2.2 */
+function originForm(url: string): string | undefined {
+  const [whole, host = '', rest = ''] = /^(https?:\/\/[^/?]*)(.*)$/i.exec(url) ?? [];
   if (whole === undefined) return url;
+  if (!URL.canParse(host)) return undefined;
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 

@@ -266,6 +266,8 @@ async function unplug(
   if (!endpoint) return;
   context.names.leave(endpoint);
   facts.endpoints = facts.endpoints.filter(one => one !== endpoint);
+  // Before the link goes: an engine that is killed in between finds a link that nobody knows, never an endpoint without one.
+  await context.storage.saveFacts(container);
   if (network.name === 'bridge') await openToLinking(context, container);
   await networks.unplug(endpoint, enter(shim.pid));
   await networks.detach(endpoint);
@@ -274,7 +276,6 @@ async function unplug(
     const next = after[family];
     if (before[family] === endpoint && next) await leadThrough(context, run, next, family);
   }
-  await context.storage.saveFacts(container);
 }
 
 /** Leads a default route of a running container through another of its links. */

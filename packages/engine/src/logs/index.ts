@@ -130,7 +130,8 @@ async function* readFile(
   let offset = from;
   const chunkBytes = Number.isFinite(limit) ? Math.min(CHUNK_BYTES, Math.max(limit - from, 4096)) : LIVE_CHUNK_BYTES;
   let buffer = Buffer.allocUnsafeSlow(chunkBytes);
-  let spare = Buffer.allocUnsafeSlow(chunkBytes);
+  /** Made when something was read: most that wait for new lines read none. */
+  let spare: typeof buffer | undefined;
   /** Bytes of an incomplete line at the start of the buffer. */
   let kept = 0;
   const readInto = (into: Buffer, at: number, position: number) => {
@@ -153,6 +154,7 @@ async function* readFile(
           kept = 0;
         } else spare = Buffer.allocUnsafeSlow(buffer.length * 2);
       }
+      spare ??= Buffer.allocUnsafeSlow(buffer.length);
       buffer.copy(spare, 0, next, next + kept);
       [buffer, spare] = [spare, buffer.length < spare.length ? Buffer.allocUnsafeSlow(spare.length) : buffer];
       // The next read runs while the reader takes this output.
