@@ -19,8 +19,8 @@ export async function explainStart(context: EngineContext, container: Container)
   await startContainer(context, container, record);
   const { job, plan, trace } = record;
   if (!job || !plan)
-    throw conflict('the container was started by somebody else', { hint: 'stop it and start it again' });
-  if (!trace) throw systemError('the shim of the container had no memory to record its start');
+    throw conflict(`container ${container.name} was started by somebody else`, { hint: 'stop it and start it again' });
+  if (!trace) throw systemError(`container ${container.name} runs, but its shim could not record the start`);
   return { ...describeJob(job), Steps: [...executedSteps(plan, trace, clockOf(job))] };
 }
 

@@ -24,10 +24,11 @@ import { findEndpoints, type RegistryOptions } from '../pull/endpoints.ts';
 import { ConnectionError } from '../pull/http.ts';
 import { LayerReport } from '../pull/layer-report.ts';
 import { connectionHint } from '../pull/pull-source.ts';
-import { RegistrySession } from '../pull/registry-session.ts';
+import type { RegistrySession } from '../pull/registry-session.ts';
 import type { BlobRow, ImageLayerRow, NameRow } from '../store/database.ts';
 import { type ImageRepository, platformOf } from '../store/image-repository.ts';
 import type { LayerCompressor } from '../worker/layer-compressor.ts';
+import { openPushSession } from './open-session.ts';
 import { PushClient } from './push-client.ts';
 import { findLayer, type LayerPush, sendLayer } from './push-layer.ts';
 import { knownManifest, type ManifestDocument, writeManifest } from './push-manifest.ts';
@@ -102,24 +103,9 @@ async function openSession(
     .flatMap(({ diffId }) => context.images.database.blobsOf(diffId))
     .flatMap(({ repository }) => (repository.startsWith(own) ? [repository.slice(own.length)] : []))
     .filter(path => path !== reference.path);
-  // A mount needs the right to read where it comes from.
-  const scopes = [
-    `repository:${reference.path}:pull,push`,
-    ...[...new Set(sources)].map(path => `repository:${path}:pull`),
-  ];
   const endpoints = await findEndpoints(reference, context.registries, 'push');
-  for (const [i, endpoint] of endpoints.entries()) {
-    const session = new RegistrySession(endpoint, readCredentials(authorization), scopes);
-    try {
-      await new PushClient(session, reference, signal).ping();
-      return session;
-    } catch (error) {
-      session[Symbol.dispose]();
-      if (error instanceof ConnectionError && i < endpoints.length - 1 && !signal.aborted) continue;
-      throw pushError(endpoint.url, error);
-    }
-  }
-  throw systemError(`no endpoints found for ${familiarReference(reference)}`);
+  const options = { sources, credentials: readCredentials(authorization), signal };
+  return openPushSession(endpoints, reference, options, (session, error) => pushError(session.endpoint.url, error));
 }
 
 function pushError(endpoint: URL, error: unknown): unknown {

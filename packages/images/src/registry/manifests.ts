@@ -17,7 +17,8 @@ import { readCredentials } from '../pull/authorization.ts';
 import { findEndpoints, isListed, type RegistryOptions } from '../pull/endpoints.ts';
 import { ConnectionError } from '../pull/http.ts';
 import { connectionHint, PullSource } from '../pull/pull-source.ts';
-import { RegistrySession } from '../pull/registry-session.ts';
+import type { RegistrySession } from '../pull/registry-session.ts';
+import { openPushSession } from '../push/open-session.ts';
 import { PushClient } from '../push/push-client.ts';
 
 /**
@@ -124,23 +125,14 @@ async function openSession(
   { from, authorization, isInsecure: mayBeInsecure }: ManifestUpload,
   signal: AbortSignal,
 ): Promise<RegistrySession> {
-  // A mount needs the right to read where it comes from.
-  const scopes = [`repository:${reference.path}:pull,push`, ...(from === undefined ? [] : [`repository:${from}:pull`])];
   const endpoints = await findEndpoints(reference, optionsFor(reference, registries, mayBeInsecure), 'push');
-  for (const [i, endpoint] of endpoints.entries()) {
-    const session = new RegistrySession(endpoint, readCredentials(authorization), scopes);
-    try {
-      await new PushClient(session, reference, signal).ping();
-      return session;
-    } catch (error) {
-      session[Symbol.dispose]();
-      if (error instanceof ConnectionError && i < endpoints.length - 1 && !signal.aborted) continue;
-      const isConnection = error instanceof ConnectionError;
-      const step = `failed to ${isConnection ? 'configure transport: error pinging v2 registry' : `put manifest ${formatReference(reference)}`}`;
-      throw sendError(session, step, error);
-    }
-  }
-  throw systemError(`no endpoints found for ${formatReference(reference)}`);
+  const sources = from === undefined ? [] : [from];
+  const options = { sources, credentials: readCredentials(authorization), signal };
+  return openPushSession(endpoints, reference, options, (session, error) => {
+    const isConnection = error instanceof ConnectionError;
+    const step = `failed to ${isConnection ? 'configure transport: error pinging v2 registry' : `put manifest ${formatReference(reference)}`}`;
+    return sendError(session, step, error);
+  });
 }
 
 /** Takes a blob over from another repository of the registry. */
