@@ -88,7 +88,12 @@ describe('volumes in trouble', { skip: rootOnly }, () => {
       if (created) assert.equal(count(data(volume)), ALL, `round ${round}: what was answered is whole`);
       else if (known) assert.ok([0, ALL].includes(count(data(volume))), `round ${round}: nothing, or all of it`);
       if (known) assert.deepEqual(leftInside(volume), [], `round ${round}`);
-      if (!created) assert.equal((await create(`c${round}`, volume)).status, 201);
+      // What was stored before the kill may have lost its answer only: then the name is taken, by a whole container.
+      if (!created) {
+        const again = await create(`c${round}`, volume);
+        const stored = again.status === 409 && (await daemon.docker('start', '-a', `c${round}`)).code === 0;
+        assert.ok(again.status === 201 || stored, `round ${round}: ${again.status} ${again.body}`);
+      }
       assert.equal(count(data(volume)), ALL, `round ${round}: it is filled in the end`);
       await daemon.docker('rm', '-v', `c${round}`);
       assert.equal((await daemon.docker('volume', 'rm', volume)).code, 0);
