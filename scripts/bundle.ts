@@ -29,8 +29,6 @@ class Bundle {
   readonly threads = new Set<string>();
   /** Modules by path from the top, in the order in which they were met. */
   readonly #modules = new Map<string, Linked & { readonly id: number }>();
-  /** Imports of libraries: `import ... from '...';` */
-  readonly #libraries = new Set<string>();
   readonly #entry: string;
 
   constructor(entry: string) {
@@ -45,15 +43,15 @@ class Bundle {
         `// ${path}\nlet $e${id};\nconst $m${id} = () => ($e${id} || $f${id}(), $e${id});\n` +
         `function $f${id}() {\n$e${id} = { ${exported.join(', ')} };\n${code}\n}`,
     );
-    return [
-      '// Made by scripts/bundle.ts from the sources below packages/; changes are lost.',
-      ...this.#libraries,
-      'const $here = import.meta.dirname;',
-      'const $later = load => Promise.resolve().then(load);',
-      "const $url = path => process.getBuiltinModule('node:url').pathToFileURL($here + path).href;",
-      ...bodies,
-      main.code,
-    ].join('\n');
+    return ascii(
+      [
+        '// Made by scripts/bundle.ts from the sources below packages/; changes are lost.',
+        'const $later = load => Promise.resolve().then(load);',
+        "const $url = path => process.getBuiltinModule('node:url').pathToFileURL(__dirname + path).href;",
+        ...bodies,
+        `(async () => {\n${main.code}\n})();`,
+      ].join('\n'),
+    );
   }
 
   #add(path: string): number {
@@ -71,9 +69,7 @@ class Bundle {
     if (specifier.startsWith('.')) return `$m${this.#add(join(dirname(from), specifier))}()`;
     const room = /^@gantry\/([a-z]+)$/.exec(specifier)?.[1];
     if (room !== undefined) return `$m${this.#add(`packages/${room}/src/index.ts`)}()`;
-    const name = `$${specifier.replaceAll(/\W/g, '_')}`;
-    this.#libraries.add(`import * as ${name} from '${specifier}';`);
-    return name;
+    return `require('${specifier}')`;
   }
 
   #link(path: string): Linked {
@@ -87,7 +83,7 @@ class Bundle {
         return `const ${name} = ${this.#reference(specifier, path)};`;
       })
       .replace(/^import\s+(\w+)\s+from\s*'([^']+)';/gm, (_, name: string, specifier: string) => {
-        return `const ${name} = ${this.#reference(specifier, path)}.default;`;
+        return `const ${name} = ${this.#reference(specifier, path)};`;
       })
       .replace(/^export\s*\{([^}]*)\}\s*from\s*'([^']+)';/gm, (_, list: string, specifier: string) => {
         if (names(list).length === 0) return '';
@@ -117,15 +113,22 @@ class Bundle {
       .replace(/\bnew URL\('(\.[^']+\.ts)', import\.meta\.url\)/g, (_, specifier: string) => {
         const thread = join(dirname(path), specifier);
         this.threads.add(thread);
-        return `new URL('./${threadFile(thread)}', import.meta.url)`;
+        return `new URL($url('/${threadFile(thread)}'))`;
       })
-      .replace(/(?<!\.mjs', )\bimport\.meta\.url\b/g, `$url(${JSON.stringify(`/${relative('.gantry', path)}`)})`)
-      .replace(/\bimport\.meta\.dirname\b/g, `($here + ${JSON.stringify(`/${relative('.gantry', dirname(path))}`)})`);
-    const rest = /^(?:import|export)\b(?!\().*$/m.exec(code) ?? /\bimport\.meta\b(?!\.url\)).*/.exec(code);
+      .replace(/\bimport\.meta\.url\b/g, `$url(${JSON.stringify(`/${relative('.gantry', path)}`)})`)
+      .replace(
+        /\bimport\.meta\.dirname\b/g,
+        `(__dirname + ${JSON.stringify(`/${relative('.gantry', dirname(path))}`)})`,
+      );
+    const rest = /^(?:import|export)\b(?!\().*$/m.exec(code) ?? /\bimport\.meta\b.*/.exec(code);
     if (rest) throw new Error(`${path}: cannot bundle ${JSON.stringify(rest[0])}`);
     return { code: lean(code), exported };
   }
 }
+
+/** One byte a character: in memory, where V8 would keep two of each, and on the way there. */
+const ascii = (text: string): string =>
+  text.replace(/[^\0-\x7f]/g, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 const getter = (name: string, value: string): string => `get ${name}() { return ${value}; }`;
 
@@ -147,7 +150,7 @@ function lean(code: string): string {
 }
 
 function threadFile(path: string): string {
-  return `${basename(path, '.ts')}.mjs`;
+  return `${basename(path, '.ts')}.cjs`;
 }
 
 function writeBundle(entry: string, file: string): void {
@@ -167,5 +170,5 @@ function writeBundle(entry: string, file: string): void {
 const wanted = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
 for (const [name, entry] of Object.entries(ENTRIES)) {
-  if (wanted.length === 0 || wanted.includes(name)) writeBundle(entry, `${name}.mjs`);
+  if (wanted.length === 0 || wanted.includes(name)) writeBundle(entry, `${name}.cjs`);
 }

@@ -6,5 +6,5 @@ import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
 
 for (const program of ['cli', 'daemon']) {
-  execFileSync(process.execPath, ['--', resolve(import.meta.dirname, `../.gantry/${program}.mjs`), '--version']);
+  execFileSync(process.execPath, ['--', resolve(import.meta.dirname, `../.gantry/${program}.cjs`), '--version']);
 }

@@ -111,10 +111,10 @@ describe('the front door of a fresh clone', { skip: rootOnly }, () => {
       const [before, usual] = [readFileSync(path, 'utf8'), await say()];
       writeFileSync(path, `console.error('changed');\n${before}`);
       assert.deepEqual(await say(), { ...usual, stderr: `changed\n${usual.stderr}` }, source);
-      const changed = readFileSync(join(clone, `.gantry/${program}.mjs`), 'utf8');
+      const changed = readFileSync(join(clone, `.gantry/${program}.cjs`), 'utf8');
       writeFileSync(path, `console.error(import.meta.filename);\n${before}`);
       assert.deepEqual(await say(), { ...usual, stderr: `${path}\n${usual.stderr}` }, source);
-      assert.equal(readFileSync(join(clone, `.gantry/${program}.mjs`), 'utf8'), changed, 'it cannot be bundled');
+      assert.equal(readFileSync(join(clone, `.gantry/${program}.cjs`), 'utf8'), changed, 'it cannot be bundled');
       writeFileSync(path, before);
       assert.deepEqual(await say(), usual, source);
     }

@@ -1,17 +1,11 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 
 /** The 4 or 16 bytes of an address. @throws RangeError for what is no address */
 export function ipBytes(address: string): Uint8Array {
   if (isIPv4(address)) return Uint8Array.from(address.split('.'), Number);
-  if (!isIPv6(address)) throw new RangeError(`${address} is not an IP address`);
-  const [plain = ''] = address.split('%');
-  const mapped = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(plain);
-  const text = mapped ? `${mapped[1]}${hexPairs(ipBytes(mapped[2] ?? ''))}` : plain;
-  const [head = '', tail] = text.split('::');
-  const before = groups(head);
-  const after = tail === undefined ? [] : groups(tail);
-  const all = [...before, ...new Array<number>(8 - before.length - after.length).fill(0), ...after];
-  return Uint8Array.from(all.flatMap(group => [group >> 8, group & 255]));
+  const groups = ipv6Groups(address);
+  if (groups === undefined) throw new RangeError(`${address} is not an IP address`);
+  return Uint8Array.from(groups.flatMap(group => [group >> 8, group & 255]));
 }
 
 /** Prints 4 or 16 bytes as an address; IPv6 in the form of RFC 5952. */
@@ -29,11 +23,28 @@ export function ipText(bytes: Uint8Array): string {
   return `${hex(list.slice(0, best.start))}::${hex(list.slice(best.start + best.length))}`;
 }
 
-function groups(part: string): number[] {
-  return part === '' ? [] : part.split(':').map(group => Number.parseInt(group, 16));
+/** The eight groups of an IPv6 address. `isIPv6` of node:net compiles an expression that takes longer than a whole start may. */
+function ipv6Groups(address: string): number[] | undefined {
+  const [plain = '', zone] = address.split('%', 2);
+  const [head = '', tail, ...more] = plain.split('::');
+  if (zone === '' || more.length > 0) return undefined;
+  const before = groupsOf(head, tail === undefined);
+  const after = tail === undefined ? [] : groupsOf(tail, true);
+  if (before === undefined || after === undefined) return undefined;
+  const missing = 8 - before.length - after.length;
+  if (tail === undefined ? missing !== 0 : missing < 1) return undefined;
+  return [...before, ...new Array<number>(missing).fill(0), ...after];
 }
 
-function hexPairs(bytes: Uint8Array): string {
-  const [a = 0, b = 0, c = 0, d = 0] = bytes;
-  return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+/** The groups of one side of `::`; the last two may be written as an IPv4 address. */
+function groupsOf(text: string, mayEndInIPv4: boolean): number[] | undefined {
+  if (text === '') return [];
+  const parts = text.split(':');
+  const last = parts.at(-1) ?? '';
+  const mapped = mayEndInIPv4 && isIPv4(last) ? ipBytes(last) : undefined;
+  const plain = mapped ? parts.slice(0, -1) : parts;
+  if (!plain.every(part => /^[\da-f]{1,4}$/i.test(part))) return undefined;
+  const groups = plain.map(part => Number.parseInt(part, 16));
+  if (mapped) groups.push(((mapped[0] ?? 0) << 8) | (mapped[1] ?? 0), ((mapped[2] ?? 0) << 8) | (mapped[3] ?? 0));
+  return groups;
 }
