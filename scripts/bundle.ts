@@ -6,6 +6,7 @@
  * front door then runs the sources.
  *
  * usage: bundle.ts [cli] [daemon]
+ *        bundle.ts FILE   any other program, such as a test for the emulated processor of ../shared/vm; says where it is
  */
 import { chownSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
@@ -116,10 +117,10 @@ class Bundle {
         return `new URL($url('/${threadFile(thread)}'))`;
       })
       .replace(/\bimport\.meta\.url\b/g, `$url(${JSON.stringify(`/${relative('.gantry', path)}`)})`)
-      .replace(
-        /\bimport\.meta\.dirname\b/g,
-        `(__dirname + ${JSON.stringify(`/${relative('.gantry', dirname(path))}`)})`,
-      );
+      .replace(/\bimport\.meta\.(dirname|filename)\b/g, (_, which: string) => {
+        const place = relative('.gantry', which === 'dirname' ? dirname(path) : path);
+        return `(__dirname + ${JSON.stringify(`/${place}`)})`;
+      });
     const rest = /^(?:import|export)\b(?!\().*$/m.exec(code) ?? /\bimport\.meta\b.*/.exec(code);
     if (rest) throw new Error(`${path}: cannot bundle ${JSON.stringify(rest[0])}`);
     return { code: lean(code), exported };
@@ -171,4 +172,9 @@ const wanted = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
 for (const [name, entry] of Object.entries(ENTRIES)) {
   if (wanted.length === 0 || wanted.includes(name)) writeBundle(entry, `${name}.cjs`);
+}
+for (const path of wanted.filter(name => !(name in ENTRIES))) {
+  const file = `${path.replaceAll('/', '-').replace(/\.ts$/, '')}.cjs`;
+  writeBundle(path, file);
+  console.log(join('.gantry', file));
 }

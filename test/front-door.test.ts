@@ -112,8 +112,8 @@ describe('the front door of a fresh clone', { skip: rootOnly }, () => {
       writeFileSync(path, `console.error('changed');\n${before}`);
       assert.deepEqual(await say(), { ...usual, stderr: `changed\n${usual.stderr}` }, source);
       const changed = readFileSync(join(clone, `.gantry/${program}.cjs`), 'utf8');
-      writeFileSync(path, `console.error(import.meta.filename);\n${before}`);
-      assert.deepEqual(await say(), { ...usual, stderr: `${path}\n${usual.stderr}` }, source);
+      writeFileSync(path, `console.error(import.meta.main);\n${before}`);
+      assert.deepEqual(await say(), { ...usual, stderr: `true\n${usual.stderr}` }, source);
       assert.equal(readFileSync(join(clone, `.gantry/${program}.cjs`), 'utf8'), changed, 'it cannot be bundled');
       writeFileSync(path, before);
       assert.deepEqual(await say(), usual, source);

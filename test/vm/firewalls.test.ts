@@ -1,7 +1,7 @@
 /** Beside firewalld and ufw of Debian 12, in the virtual machine; its packages come from Debian, and that takes minutes there. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runInVm, TEST_IN_VM, vmSkip } from '../harness/vm.ts';
+import { runInVm, testInVm, vmSkip } from '../harness/vm.ts';
 
 const skip =
   vmSkip() ||
@@ -86,7 +86,7 @@ test('where iptables-legacy drops, the log says so, with the commands that help'
 }, async () => {
   const script = `
 export DOCKER_HOST=unix:///tmp/gantry.sock GANTRY_HOST=unix:///tmp/gantry.sock
-${TEST_IN_VM} packages/linux/src/legacy-tables.test.ts || exit 1
+${testInVm(['packages/linux/src/legacy-tables.test.ts'])} || exit 1
 iptables-legacy -P FORWARD DROP
 ip netns add beside && ip link add wan type veth peer name lan netns beside
 ip addr add 198.51.100.1/24 dev wan && ip link set wan up
