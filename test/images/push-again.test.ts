@@ -7,6 +7,7 @@ import { layerOf, TestRegistry as SourceRegistry } from '../../packages/images/s
 import { digestOf, MediaType } from '../../packages/oci/src/index.ts';
 import { startCuttingProxy } from '../harness/cutting-proxy.ts';
 import { startDaemon, type TestDaemon } from '../harness/daemon.ts';
+import { until } from '../harness/raw.ts';
 import { noRegistry, startRegistry, type TestRegistry } from '../harness/registry.ts';
 import { rootOnly } from '../harness/skip.ts';
 
@@ -55,17 +56,19 @@ describe('what was pulled is pushed again', { skip: rootOnly || noRegistry }, ()
   /** Pulls a foreign image from a registry that is gone afterwards. */
   async function pullForeign(
     text: string,
+    by = daemon,
   ): Promise<{ name: string; digest: string; layers: readonly { size: number }[] }> {
     await using source = await SourceRegistry.start();
     const image = putForeignImage(source, text);
     const name = `${source.host}/${text}:v1`;
-    await ok('pull', name);
+    const { code, stderr } = await by.docker('pull', name);
+    assert.equal(code, 0, stderr);
     return { name, ...image };
   }
 
   /** The files of compressed blobs that are kept beside layers. */
-  function keptBlobs(): string[] {
-    const folder = join(daemon.dataRoot, 'images/overlay2/l');
+  function keptBlobs(of = daemon): string[] {
+    const folder = join(of.dataRoot, 'images/overlay2/l');
     return readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter(name => /^[^/]+\/blob$/.test(name))
       .map(name => join(folder, name));
@@ -83,6 +86,25 @@ describe('what was pulled is pushed again', { skip: rootOnly || noRegistry }, ()
     assert.equal(headers['docker-content-digest'], digest);
     await ok('rmi', pushed);
     assert.deepEqual(keptBlobs(), []);
+  });
+
+  test('also once its blobs were condensed, which is a job that begins when no image was transferred for a while', async () => {
+    await using quick = await startDaemon({ flags: ['--condense-after', '1'] });
+    const { name, digest } = await pullForeign('condensed', quick);
+    await until(async () => {
+      const { stdout } = await quick.gantry('system', 'jobs', '--filter', 'verb=image.condense');
+      return (stdout.match(/^\S+ +image\.condense +sha256:\S+ .*done/gm)?.length ?? 0) < 2 ? stdout : undefined;
+    });
+    // One is not gzip and stays.
+    assert.equal(keptBlobs(quick).length, 1);
+    await quick.end('SIGKILL');
+    await quick.start();
+    const pushed = `${registry.host}/condensed:v1`;
+    assert.equal((await quick.docker('tag', name, pushed)).code, 0);
+    const { stdout, stderr } = await quick.docker('push', pushed);
+    assert.match(stdout, new RegExp(`^v1: digest: ${digest} size: \\d+$`, 'm'), stderr);
+    assert.equal((await quick.docker('rmi', name, pushed)).code, 0);
+    assert.deepEqual(keptBlobs(quick), []);
   });
 
   test('a kept blob that was damaged on disk is refused by the registry, and the layer goes there all the same', async () => {

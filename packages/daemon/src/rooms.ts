@@ -90,6 +90,7 @@ export async function openRooms(current: () => DaemonConfig, log: Log, opened: A
       images,
       networks,
       volumes,
+      condenseAfterMs: config.condenseAfterSeconds * 1000,
       cgroup: cgroupLayout,
       adoptShim,
       log: (message, error) => (error === undefined ? log.info(message) : log.warn(message, error)),

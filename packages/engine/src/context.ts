@@ -9,8 +9,11 @@ import { ContainerRegistry } from './containers/registry.ts';
 import { ContainerStorage } from './containers/storage.ts';
 import { EventLog } from './events.ts';
 import { ExecRegistry } from './exec/registry.ts';
+import { ImageCondenser } from './image-condenser.ts';
 import { LogCompressor } from './logs/compressor.ts';
 import type { EngineOptions } from './options.ts';
+
+const CONDENSE_AFTER_MS = 60_000;
 
 /** What every verb of the engine works on. */
 export class EngineContext {
@@ -23,6 +26,7 @@ export class EngineContext {
   readonly jobs = new JobLog();
   readonly names = new NetworkNames();
   readonly logCompressor = new LogCompressor((path, error) => this.log(`compress the log ${path}`, error));
+  readonly condenser: ImageCondenser;
   readonly storage: ContainerStorage;
   /** `stopping`: containers are stopped with the engine, no policy starts them. `closed`: exits are left to the next engine. */
   phase: 'open' | 'stopping' | 'closed' = 'open';
@@ -35,6 +39,12 @@ export class EngineContext {
     this.adoptShim = options.adoptShim ?? adoptShim;
     this.mountRoot = options.mountRoot ?? mountRootBeside;
     this.storage = new ContainerStorage(options.store);
+    this.condenser = new ImageCondenser({
+      images: options.images,
+      jobs: this.jobs,
+      afterMs: options.condenseAfterMs ?? CONDENSE_AFTER_MS,
+      onError: (what, error) => this.log(what, error),
+    });
   }
 
   containerDir(id: string): string {

@@ -17,7 +17,7 @@ import { searchImages } from './image-search.ts';
 /** The images, in Docker's documents and with its events. */
 export function imagesOf(context: EngineContext): Images {
   const { images: store } = context.options;
-  const { jobs } = context;
+  const { condenser, jobs } = context;
   return {
     list: async options => listImages(context, options),
     inspect: async (ref, { platform, manifests }) =>
@@ -51,59 +51,67 @@ export function imagesOf(context: EngineContext): Images {
     remove: (ref, options) => jobs.run('image.remove', ref, () => removeImage(context, ref, options)),
     prune: filters => jobs.run('image.prune', '', () => pruneImages(context, filters)),
     pull: (request, progress, signal) =>
-      jobs.run('image.pull', request.image, () => pullImages(context, request, progress, signal), signal),
+      condenser.during(() =>
+        jobs.run('image.pull', request.image, () => pullImages(context, request, progress, signal), signal),
+      ),
     push: ({ image, tag, platform, authorization }, progress, signal) =>
-      jobs.run(
-        'image.push',
-        image,
-        async () => {
-          const parsed = parseReference(image);
-          const reference = familiarReference(tag === '' ? parsed : withTag(parsed, tag));
-          // What is not here in that platform is refused before any progress.
-          if (platform !== undefined) store.get(reference, parsePlatform(platform));
-          await store.push(reference, { platform, authorization }, progress, signal);
-          context.events.publish('image', 'push', reference, { name: familiarName(parsed) });
-        },
-        signal,
+      condenser.during(() =>
+        jobs.run(
+          'image.push',
+          image,
+          async () => {
+            const parsed = parseReference(image);
+            const reference = familiarReference(tag === '' ? parsed : withTag(parsed, tag));
+            // What is not here in that platform is refused before any progress.
+            if (platform !== undefined) store.get(reference, parsePlatform(platform));
+            await store.push(reference, { platform, authorization }, progress, signal);
+            context.events.publish('image', 'push', reference, { name: familiarName(parsed) });
+          },
+          signal,
+        ),
       ),
     distribution: (ref, authorization, signal) => store.registries.inspect(ref, authorization, signal),
     referrers: (ref, artifactType, authorization, signal) =>
       store.registries.referrers(ref, artifactType, authorization, signal),
     search: (term, options, signal) => searchImages(context, term, options, signal),
     load: (archive, { platforms }, progress, signal) =>
-      jobs.run(
-        'image.load',
-        '',
-        async () => {
-          const wanted = { platforms: platforms.map(platform => parsePlatform(platform)) };
-          for (const id of await store.load(archive, wanted, progress, signal)) imageEvent(context, 'load', id, id);
-        },
-        signal,
+      condenser.during(() =>
+        jobs.run(
+          'image.load',
+          '',
+          async () => {
+            const wanted = { platforms: platforms.map(platform => parsePlatform(platform)) };
+            for (const id of await store.load(archive, wanted, progress, signal)) imageEvent(context, 'load', id, id);
+          },
+          signal,
+        ),
       ),
     import: (source, options, progress, signal) =>
-      jobs.run(
-        'image.import',
-        options.repository,
-        async () => {
-          const reference = importReference(options.repository, options.tag);
-          const config = parseImageChanges(options.changes);
-          const body =
-            source instanceof Readable ? source : await download(store.registries, source.url, progress, signal);
-          const image = await store.import(
-            body,
-            {
-              reference,
-              message: options.message === '' ? 'Imported from -' : options.message,
-              config,
-              platform: options.platform,
-            },
-            signal,
-          );
-          imageEvent(context, 'import', image.id, image.id, image);
-          if (reference !== undefined) imageEvent(context, 'tag', image.id, reference, image);
-          progress({ status: image.id });
-        },
-        signal,
+      condenser.during(() =>
+        jobs.run(
+          'image.import',
+          options.repository,
+          async () => {
+            const reference = importReference(options.repository, options.tag);
+            const config = parseImageChanges(options.changes);
+            const body =
+              source instanceof Readable ? source : await download(store.registries, source.url, progress, signal);
+            const image = await store.import(
+              body,
+              {
+                reference,
+                message: options.message === '' ? 'Imported from -' : options.message,
+                config,
+                platform: options.platform,
+              },
+              signal,
+            );
+            imageEvent(context, 'import', image.id, image.id, image);
+            if (reference !== undefined) imageEvent(context, 'tag', image.id, reference, image);
+            progress({ status: image.id });
+          },
+          signal,
+        ),
       ),
     save: (refs, { platforms }, signal) =>
       jobs.run('image.save', refs.join(' '), async () => {

@@ -44,6 +44,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   applyPolicies(context);
   // What was rotated while no engine was there.
   for (const container of context.containers.all()) compressLog(context, container);
+  context.condenser.start();
   return {
     containers: containersOf(context),
     execs: execsOf(context),
@@ -82,7 +83,11 @@ async function close(context: EngineContext): Promise<void> {
         ),
     );
   }
-  await Promise.all([timeout(context.settled(), CLOSE_TIMEOUT_MS), context.logCompressor[Symbol.asyncDispose]()]);
+  await Promise.all([
+    timeout(context.settled(), CLOSE_TIMEOUT_MS),
+    context.logCompressor[Symbol.asyncDispose](),
+    context.condenser[Symbol.asyncDispose](),
+  ]);
   context.phase = 'closed';
   for (const container of context.containers.all()) {
     if (container.state.status === 'restarting') container.state.cancel();

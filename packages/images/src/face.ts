@@ -291,6 +291,10 @@ export interface ImageStore extends AsyncDisposable {
   layers(imageId: string): readonly { readonly chainId: string; readonly diffId: string; readonly sizeBytes: number }[];
   /** What the layers of an image store, what hides what, and what is there twice; lists name `limit` files each. */
   explain(imageId: string, limit: number, signal: AbortSignal): Promise<Explanation>;
+  /** Digests of compressed blobs beside layers that may be replaced by something smaller that they can be made from. */
+  blobsToCondense(): Promise<readonly Digest[]>;
+  /** Does so, in idle time: seconds for a large blob. Nothing when its layer is gone. @throws cancelled */
+  condense(digest: Digest, signal: AbortSignal): Promise<void>;
   /** Bytes of all layers on disk, each once: LayersSize of `system df`. */
   layersSize(): number;
   /** Loads an archive that was never loaded into this store before; returns whether it was. See seedImages. */

@@ -15,6 +15,7 @@ import { SharedPulls } from './pull/shared-pulls.ts';
 import { seedArchive } from './seed.ts';
 import { openDriver } from './storage/open-driver.ts';
 import { BlobStore } from './store/blobs.ts';
+import { blobsToCondense, condenseBlob } from './store/condense-blobs.ts';
 import { ImageDatabase } from './store/database.ts';
 import { imageManifests } from './store/image-manifests.ts';
 import { ImageRepository } from './store/image-repository.ts';
@@ -144,6 +145,8 @@ export async function openImageStore(options: ImageStoreOptions): Promise<ImageS
       const directories = below.map(layer => driver.layerPath(layer.folder));
       return await fileWorkers.run({ kind: 'explain', directories, limit }, { signal });
     },
+    blobsToCondense: () => blobsToCondense(layers, database),
+    condense: (digest, signal) => condenseBlob(layers, database, digest, signal),
     layersSize: () => database.layers().reduce((sum, layer) => sum + layer.sizeBytes, 0),
 
     async removeContainerLayer(containerId) {

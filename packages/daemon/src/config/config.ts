@@ -56,6 +56,7 @@ export type DaemonConfig = {
   readonly shutdownTimeoutSeconds: number;
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
+  readonly condenseAfterSeconds: number;
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
   readonly maxDownloadAttempts: number;
@@ -162,6 +163,7 @@ function complete(configFile: string, values: ReadonlyMap<string, Value>): Daemo
     shutdownTimeoutSeconds: count('shutdown-timeout', 15),
     insecureRegistries: texts('insecure-registry'),
     registryMirrors: texts('registry-mirror').map(checkMirror),
+    condenseAfterSeconds: count('condense-after', 60),
     maxConcurrentDownloads: atLeast('max concurrent downloads', count('max-concurrent-downloads', 3), 1),
     maxConcurrentUploads: atLeast('max concurrent uploads', count('max-concurrent-uploads', 5), 1),
     maxDownloadAttempts: atLeast('max download attempts', count('max-download-attempts', 5), 1),

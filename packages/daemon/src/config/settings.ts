@@ -48,6 +48,11 @@ export const settings: readonly Setting[] = [
     help: 'CDI specification directories to use',
   },
   { flag: 'cgroup-parent', kind: 'text', help: 'Set parent cgroup for all containers' },
+  {
+    flag: 'condense-after',
+    kind: 'number',
+    help: 'Seconds after the last transfer when compressed layers are condensed, 0 for never (default 60)',
+  },
   { flag: 'config-file', kind: 'text', help: 'Daemon configuration file (default "/etc/gantry/daemon.json")' },
   { flag: 'containerd', kind: 'text', only: notYet, help: 'containerd grpc address' },
   { flag: 'containerd-namespace', kind: 'text', only: notYet, help: 'Containerd namespace to use' },

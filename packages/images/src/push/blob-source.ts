@@ -1,6 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { notFound, systemError } from '@gantry/errors';
+import { type FileHandle, open } from 'node:fs/promises';
+import { messageOf, notFound, systemError } from '@gantry/errors';
 import type { Digest } from '@gantry/oci';
 import type { PullSource } from '../pull/pull-source.ts';
 import { LAYER_BLOB } from '../unpack/layer-intake.ts';
@@ -26,14 +25,35 @@ const knownSource = (known: Known, bytes: BlobSource['bytes']): BlobSource => ({
   result: () => ({ digest: known.digest, sizeBytes: known.size }),
 });
 
-/** The compressed blob that is kept beside a layer's tree. Reading throws notFound where it is not whole. */
-export function keptBlob(directory: string, known: Known): BlobSource {
-  const path = `${directory}/${LAYER_BLOB}`;
-  return knownSource(known, async function* (start) {
-    const { size } = await stat(path).catch(() => ({ size: -1 }));
-    if (size !== known.size) throw notFound(`the blob ${known.digest} of a layer is missing or cut off in ${path}`);
-    yield* createReadStream(path, { start, highWaterMark: PIECE });
+/** A layer and its blob that can be had from this store bit for bit. */
+export type KeptBlob = { readonly directory: string; readonly diffId: Digest; readonly blob: Known };
+
+/**
+ * The compressed blob of a layer: kept beside its tree, or made again from its deflate record.
+ * Reading throws notFound where neither gives what it was.
+ */
+export function keptBlob(workers: Workers, { directory, diffId, blob }: KeptBlob, signal: AbortSignal): BlobSource {
+  return knownSource(blob, async function* (start) {
+    const whole = await openWhole(`${directory}/${LAYER_BLOB}`, blob.size);
+    if (whole) {
+      yield* whole.createReadStream({ start, highWaterMark: PIECE });
+      return;
+    }
+    const task = { kind: 'reflate', directory, diffId, digest: blob.digest } as const;
+    try {
+      yield* withoutFirst(start, workers.stream(task, signal));
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw notFound(`the blob ${blob.digest} of a layer is missing or damaged: ${messageOf(error)}`);
+    }
   });
+}
+
+async function openWhole(path: string, size: number): Promise<FileHandle | undefined> {
+  const handle = await open(path).catch(() => undefined);
+  if (handle === undefined || (await handle.stat()).size === size) return handle;
+  await handle.close();
+  return undefined;
 }
 
 /** A blob as another registry has it. */

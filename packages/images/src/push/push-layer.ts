@@ -89,8 +89,11 @@ async function sendOwn(
   const { driver, workers } = context.images.layers;
   const directory = driver.layerPath(layer.folder);
   let blob: BlobSource | undefined;
-  if (wanted.digest === layer.keptBlob) blob = keptBlob(directory, wanted);
-  else if (wanted.digest === layer.diffId) blob = archiveBlob(workers, directory, wanted, signal);
+  if (wanted.digest === layer.keptBlob) {
+    blob = keptBlob(workers, { directory, diffId: layer.diffId, blob: wanted }, signal);
+  } else if (wanted.digest === layer.diffId) {
+    blob = archiveBlob(workers, directory, wanted, signal);
+  }
   if (!blob) return undefined;
   try {
     return await sendKnown(push, wanted, blob, opened);

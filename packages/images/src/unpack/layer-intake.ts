@@ -10,6 +10,7 @@ export const LAYER_ROOT = 'diff';
 export const LAYER_RECORD = 'record';
 export const LAYER_KEPT = 'kept';
 export const LAYER_BLOB = 'blob';
+export const LAYER_DEFLATE = 'deflate';
 
 /** What is known of a layer once all of it has been read. */
 export type TakenLayer = {
@@ -19,7 +20,7 @@ export type TakenLayer = {
   /** Length of the archive, uncompressed. */
   readonly archiveBytes: number;
   readonly entries: number;
-  /** Digest of the compressed bytes that are kept beside the tree; undefined when none are. */
+  /** Digest of the compressed bytes that are kept beside the tree, or can be made again; undefined when none are. */
   readonly keptBlob?: string | undefined;
 };
 

@@ -7,6 +7,7 @@ import { limitTask } from '../storage/quotas.ts';
 import { rebuildLayer } from '../storage/rebuild-layer.ts';
 import { archiveTask } from './archive-task.ts';
 import { compressTask } from './compress-task.ts';
+import { condenseTask, reflateTask } from './condense-task.ts';
 import { TaskInput } from './input.ts';
 import { saveArchive } from './save-task.ts';
 import { type FromWorker, type Task, type ToWorker, WINDOW, type WireError } from './tasks.ts';
@@ -65,6 +66,10 @@ async function run(task: Task, from: TaskInput): Promise<unknown> {
         compressTask(task, bytes => send({ type: 'used', bytes })),
         from,
       );
+    case 'condense':
+      return await condenseTask(task, from);
+    case 'reflate':
+      return await output(reflateTask(task), from);
     case 'copy':
       return copyTask(task.from, task.to);
     case 'remove':
