@@ -83,7 +83,7 @@ export class Sandbox implements Disposable {
     await this.#request({ kind: 'sendTo', address, port, text });
   }
 
-  /** Waits for a frame with this text; resolves with the words `#...` of all frames since `watch`. @throws `timeout` */
+  /** Waits for a frame with this text; resolves with the words `#...` of all frames that end in one, since `watch`. @throws `timeout` */
   async seen(text: string): Promise<readonly string[]> {
     return (await this.#request({ kind: 'await', text, timeoutMs: TIMEOUT_MS })) as string[];
   }
