@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,6 +13,8 @@ export type Ours = Target & {
   readonly daemonPid: () => number;
   /** Ends the daemon and starts it again; milliseconds from exec until the first answer. */
   readonly restart: () => Promise<number>;
+  /** Lets the engine condense the blobs of its images, which it does a minute after the last transfer elsewhere. */
+  readonly condense: () => Promise<void>;
 } & AsyncDisposable;
 
 /** Starts a daemon of this checkout with its own roots and bridge. */
@@ -22,7 +24,7 @@ export async function startOurs(): Promise<Ours> {
   const log = openSync(join(root, 'daemon.log'), 'a');
   let daemon = await start();
 
-  async function start(): Promise<{
+  async function start(condenseAfterSeconds = 0): Promise<{
     readonly pid: number;
     readonly readyMs: number;
     readonly end: () => Promise<void>;
@@ -34,6 +36,7 @@ export async function startOurs(): Promise<Ours> {
         'daemon',
         ...['--host', `unix://${socket}`, '--data-root', join(root, 'data'), '--exec-root', join(root, 'run')],
         ...['--pidfile', join(root, 'pid'), '--bridge', 'gantrybench0'],
+        ...['--condense-after', String(condenseAfterSeconds)],
       ],
       // In a session of its own, as a service or the command line starts it.
       { stdio: ['ignore', log, log], detached: true },
@@ -76,6 +79,12 @@ export async function startOurs(): Promise<Ours> {
       daemon = await start();
       return daemon.readyMs;
     },
+    condense: async () => {
+      await daemon.end();
+      daemon = await start(1);
+      while (blobsToCondense(join(root, 'data/images/overlay2/l')).length > 0) await delay(200);
+      await target.restart();
+    },
     async [Symbol.asyncDispose]() {
       await daemon.end();
       await execute('ip', ['link', 'delete', 'gantrybench0']);
@@ -83,6 +92,12 @@ export async function startOurs(): Promise<Ours> {
     },
   };
   return target;
+}
+
+/** Layers that have a compressed blob, and nothing that says that it stays. */
+function blobsToCondense(layers: string): string[] {
+  const has = (layer: string, name: string): boolean => existsSync(join(layers, layer, name));
+  return readdirSync(layers).filter(layer => has(layer, 'blob') && !has(layer, 'deflate'));
 }
 
 function answers(socket: string): Promise<boolean> {

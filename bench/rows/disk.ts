@@ -22,7 +22,10 @@ export const diskRows: readonly Row[] = [
       const folder = mkdtempSync('/var/tmp/gantry-bench-layout-');
       try {
         const archive = ociArchive(await threeLayers(), folder);
-        const add = (to: Target): Promise<unknown> => docker(to, ['load', '-i', archive]);
+        const add = async (to: Target): Promise<void> => {
+          await docker(to, ['load', '-i', archive]);
+          if ('condense' in to) await (to as Ours).condense();
+        };
         return await inStore(target, (to, folders) => grownMb(folders, () => add(to)));
       } finally {
         rmSync(folder, { recursive: true });
