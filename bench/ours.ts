@@ -13,7 +13,7 @@ export type Ours = Target & {
   readonly daemonPid: () => number;
   /** Ends the daemon and starts it again; milliseconds from exec until the first answer. */
   readonly restart: () => Promise<number>;
-  /** Lets the engine condense the blobs of its images, which it does a minute after the last transfer elsewhere. */
+  /** Lets the engine condense the blobs of its images, which it does ten minutes after the last transfer elsewhere. */
   readonly condense: () => Promise<void>;
 } & AsyncDisposable;
 

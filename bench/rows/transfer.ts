@@ -90,6 +90,7 @@ const three = new Source(threeLayers);
 const twenty = new Source(twentyLayers);
 const pushed = new Source(threeLayers);
 const gone = new Source(threeLayers);
+const condensed = new Source(threeLayers);
 
 /** Pushes what `prepare` has named `bench-push` to a registry of its own each time: nothing is there, or can be mounted. */
 async function pushAnew(target: Target, onStarted: () => Promise<void> = async () => {}): Promise<number> {
@@ -105,21 +106,26 @@ async function pushAnew(target: Target, onStarted: () => Promise<void> = async (
   }
 }
 
-/** @param isGone the registry that it came from is gone, and what could be condensed is */
-function pushRow(id: string, title: string, source: Source, isGone: boolean): Row {
+/** Pushes what was pulled from `source`. */
+function pushRow(
+  id: string,
+  title: string,
+  source: Source,
+  { isGone = false, isCondensed = false, atMost = 0.4 },
+): Row {
   let name = '';
   return {
     id,
     title,
     unit: 'ms',
     runs: 3,
-    limit: { ratio: 0.4 },
+    limit: { ratio: atMost },
     async prepare(target) {
       await source.prepare();
       name = await source.name();
       await docker(target, ['pull', '-q', name]);
       await docker(target, ['tag', name, 'bench-push']);
-      if (isGone && 'condense' in target) await (target as Ours).condense();
+      if (isCondensed && 'condense' in target) await (target as Ours).condense();
       await execute('sync', []);
     },
     async restore(target) {
@@ -150,13 +156,13 @@ const pushImported: Row = {
 export const transferRows: readonly Row[] = [
   pullRow('pull-three', 'pull a 354 MB image (143 MB in 3 gzip layers) from a registry on loopback', three),
   pullRow('pull-twenty', 'pull an image of 20 layers with 100 000 small files', twenty),
-  pushRow('push-three', 'push the 354 MB image to an empty registry', pushed, false),
-  pushRow(
-    'push-rebuilt',
-    'the same a while later, when its blobs were condensed and the registry that it came from is gone',
-    gone,
-    true,
-  ),
+  pushRow('push-three', 'push the 354 MB image to an empty registry', pushed, {}),
+  pushRow('push-rebuilt', 'the same, when the registry that it came from is gone', gone, { isGone: true }),
+  pushRow('push-condensed', 'the same ten minutes later, when its blobs are condensed', condensed, {
+    isGone: true,
+    isCondensed: true,
+    atMost: 1,
+  }),
   pushImported,
 ];
 

@@ -13,7 +13,7 @@ import { ImageCondenser } from './image-condenser.ts';
 import { LogCompressor } from './logs/compressor.ts';
 import type { EngineOptions } from './options.ts';
 
-const CONDENSE_AFTER_MS = 60_000;
+const CONDENSE_AFTER_MS = 600_000;
 
 /** What every verb of the engine works on. */
 export class EngineContext {

@@ -45,7 +45,7 @@ export type EngineOptions = {
   readonly images: ImageStore;
   readonly networks: NetworkStack;
   readonly volumes: VolumeStore;
-  /** When blobs of images are condensed: so long after the last transfer; 0 for never. Default: 60 seconds. */
+  /** When blobs of images are condensed: so long after the last transfer; 0 for never. Default: 10 minutes. */
   readonly condenseAfterMs?: number;
   readonly cgroup: CgroupLayout;
   readonly defaults: EngineDefaults;

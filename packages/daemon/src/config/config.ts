@@ -163,7 +163,7 @@ function complete(configFile: string, values: ReadonlyMap<string, Value>): Daemo
     shutdownTimeoutSeconds: count('shutdown-timeout', 15),
     insecureRegistries: texts('insecure-registry'),
     registryMirrors: texts('registry-mirror').map(checkMirror),
-    condenseAfterSeconds: count('condense-after', 60),
+    condenseAfterSeconds: count('condense-after', 600),
     maxConcurrentDownloads: atLeast('max concurrent downloads', count('max-concurrent-downloads', 3), 1),
     maxConcurrentUploads: atLeast('max concurrent uploads', count('max-concurrent-uploads', 5), 1),
     maxDownloadAttempts: atLeast('max download attempts', count('max-download-attempts', 5), 1),

@@ -51,7 +51,7 @@ export const settings: readonly Setting[] = [
   {
     flag: 'condense-after',
     kind: 'number',
-    help: 'Seconds after the last transfer when compressed layers are condensed, 0 for never (default 60)',
+    help: 'Seconds after the last transfer when compressed layers are condensed, 0 for never (default 600)',
   },
   { flag: 'config-file', kind: 'text', help: 'Daemon configuration file (default "/etc/gantry/daemon.json")' },
   { flag: 'containerd', kind: 'text', only: notYet, help: 'containerd grpc address' },

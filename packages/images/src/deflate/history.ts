@@ -16,6 +16,8 @@ export const AHEAD = 2 * WINDOW;
  */
 export class History {
   readonly bytes = Buffer.allocUnsafeSlow(WINDOW + SPAN + AHEAD);
+  /** The same, to read four at a time. */
+  readonly #view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length);
   /** The last position with these three bytes; positions before it with the same by `#before`. -1 for none. */
   readonly #last = new Int32Array(1 << HASH_BITS).fill(-1);
   readonly #before = new Int32Array(WINDOW);
@@ -46,15 +48,13 @@ export class History {
   /** How many places between `at` and `from` begin with the same `length` bytes as both of them do. */
   placesBetween(at: number, from: number, length: number): number {
     this.#noteUntil(at);
-    const { bytes } = this;
     const before = this.#before;
     let places = 0;
-    let place = this.#last[this.#hashAt(at)] ?? -1;
     let looked = 0;
-    while (place > from) {
+    let place = this.#last[this.#hashAt(at)] ?? -1;
+    for (; place > from; place = before[place & WINDOW_MASK] ?? -1) {
       looked++;
-      if (isSame(bytes, place, at, length)) places++;
-      place = before[place & WINDOW_MASK] ?? -1;
+      if (isSame(this.#view, place, at, length)) places++;
     }
     // What is the same is compared to its end.
     this.looked += looked + places * (length >> 3);
@@ -64,13 +64,11 @@ export class History {
   /** The place that `placesBetween` counted to; -1 when there is none. */
   placeBehind(at: number, places: number, length: number): number {
     this.#noteUntil(at);
-    const { bytes } = this;
     const before = this.#before;
     const first = Math.max(at - WINDOW, 0);
     let left = places;
-    let place = this.#last[this.#hashAt(at)] ?? -1;
-    while (place >= first) {
-      if (isSame(bytes, place, at, length) && left-- === 0) return place;
+    for (let place = this.#last[this.#hashAt(at)] ?? -1; place >= first; ) {
+      if (isSame(this.#view, place, at, length) && left-- === 0) return place;
       const next = before[place & WINDOW_MASK] ?? -1;
       if (next >= place) return -1;
       place = next;
@@ -100,9 +98,11 @@ export class History {
   }
 }
 
-function isSame(bytes: Buffer, a: number, b: number, length: number): boolean {
-  // The ends differ first, mostly.
-  if (bytes[a + length - 1] !== bytes[b + length - 1] || bytes[a] !== bytes[b]) return false;
-  for (let i = 1; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+/** Whether `length` bytes, three at least, are the same in two places. The ends differ first, mostly. */
+function isSame(view: DataView, a: number, b: number, length: number): boolean {
+  if (length < 4) return view.getUint16(a) === view.getUint16(b) && view.getUint8(a + 2) === view.getUint8(b + 2);
+  const last = length - 4;
+  if (view.getInt32(a + last) !== view.getInt32(b + last)) return false;
+  for (let i = 0; i < last; i += 4) if (view.getInt32(a + i) !== view.getInt32(b + i)) return false;
   return true;
 }

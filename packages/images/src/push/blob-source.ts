@@ -25,21 +25,18 @@ const knownSource = (known: Known, bytes: BlobSource['bytes']): BlobSource => ({
   result: () => ({ digest: known.digest, sizeBytes: known.size }),
 });
 
-/** A layer and its blob that can be had from this store bit for bit. */
-export type KeptBlob = { readonly directory: string; readonly diffId: Digest; readonly blob: Known };
-
 /**
- * The compressed blob of a layer: kept beside its tree, or made again from its deflate record.
- * Reading throws notFound where neither gives what it was.
+ * The compressed blob of a layer: kept beside its tree, or made again from its deflate record. Reading throws notFound where
+ * neither is whole; that it is the very blob is for the registry to see.
  */
-export function keptBlob(workers: Workers, { directory, diffId, blob }: KeptBlob, signal: AbortSignal): BlobSource {
+export function keptBlob(workers: Workers, directory: string, blob: Known, signal: AbortSignal): BlobSource {
   return knownSource(blob, async function* (start) {
     const whole = await openWhole(`${directory}/${LAYER_BLOB}`, blob.size);
     if (whole) {
       yield* whole.createReadStream({ start, highWaterMark: PIECE });
       return;
     }
-    const task = { kind: 'reflate', directory, diffId, digest: blob.digest } as const;
+    const task = { kind: 'reflate', directory } as const;
     try {
       yield* withoutFirst(start, workers.stream(task, signal));
     } catch (error) {

@@ -90,7 +90,7 @@ async function sendOwn(
   const directory = driver.layerPath(layer.folder);
   let blob: BlobSource | undefined;
   if (wanted.digest === layer.keptBlob) {
-    blob = keptBlob(workers, { directory, diffId: layer.diffId, blob: wanted }, signal);
+    blob = keptBlob(workers, directory, wanted, signal);
   } else if (wanted.digest === layer.diffId) {
     blob = archiveBlob(workers, directory, wanted, signal);
   }

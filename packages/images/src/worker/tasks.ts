@@ -72,7 +72,7 @@ export type Tasks =
   /** Puts a deflate record in the place of a layer's kept blob, in idle time. */
   | TaskOf<'condense', { readonly directory: string; readonly diffId: string; readonly digest: string }, undefined>
   /** Writes the blob that a layer's deflate record stands for to the task's output. */
-  | TaskOf<'reflate', { readonly directory: string; readonly diffId: string; readonly digest: string }, undefined>
+  | TaskOf<'reflate', { readonly directory: string }, undefined>
   /** Writes a share of a layer's archive, compressed with gzip, to the task's output; told as used is what went into it. */
   | TaskOf<'compress', { readonly directory: string; readonly diffId: string; readonly share: Share }, undefined>
   | TaskOf<'copy', { readonly from: string; readonly to: string }, undefined>
