@@ -43,8 +43,9 @@ export function connectNetwork(
       }
       checkEndpointSettings(network, settings, '');
       document.networks = { ...document.networks, [network.name]: settings };
+      let endpoint: Endpoint | undefined;
       try {
-        await join(context, container, network, settings);
+        endpoint = await join(context, container, network, settings);
       } catch (error) {
         const { [network.name]: _, ...others } = document.networks;
         document.networks = others;
@@ -56,6 +57,8 @@ export function connectNetwork(
         container.summary = undefined;
       }
       context.networkEvent('connect', { id: network.id, name: network.name, type: network.driver }, container.id);
+      // Behind the answer: it may read the rules of other programs, which takes longer than the link did.
+      if (container.run && endpoint) void context.options.networks.started(endpoint, container.run.shim.pid);
     }),
   );
 }
@@ -69,17 +72,18 @@ async function join(
   container: Container,
   network: NetworkRecord,
   settings: Partial<EndpointSettings>,
-): Promise<void> {
+): Promise<Endpoint | undefined> {
   const { run } = container;
   const before = run && gatewayEndpoints(context, container, run.facts.endpoints);
-  const plugged = async (): Promise<void> => {
-    if (!run) return;
-    await plugIn(context, container, run, network, settings);
+  const plugged = async (): Promise<Endpoint | undefined> => {
+    if (!run) return undefined;
+    const endpoint = await plugIn(context, container, run, network, settings);
     await context.storage.saveFacts(container);
+    return endpoint;
   };
   const [written, made] = await Promise.allSettled([context.storage.updateDocument(container), plugged()]);
   if (made.status === 'rejected') throw made.reason;
-  if (written.status === 'fulfilled') return;
+  if (written.status === 'fulfilled') return made.value;
   if (run && before) {
     await unplug(context, container, run, network, before).catch(error =>
       context.log(`undo the connection of ${container.id}`, error),
@@ -151,7 +155,7 @@ async function plugIn(
   run: Run,
   network: NetworkRecord,
   settings: Partial<EndpointSettings>,
-): Promise<void> {
+): Promise<Endpoint> {
   const { networks } = context.options;
   const { shim, facts } = run;
   const before = gatewayEndpoints(context, container, facts.endpoints);
@@ -179,9 +183,9 @@ async function plugIn(
     await plug([...parent.map(step => forPid(step, shim.pid)), ...enter(shim.pid)], inside, name, context, run);
     facts.endpoints = [...facts.endpoints, endpoint];
     if (network.name === 'bridge') await linkAgain(context, container);
-    void networks.started(endpoint, shim.pid);
     container.facts.networkIds[network.name] = network.id;
     if (isUserDefinedNetwork(network.name)) await resolve(context, container, run);
+    return endpoint;
   } catch (error) {
     facts.endpoints = facts.endpoints.filter(one => one !== endpoint);
     await networks.unplug(endpoint, enter(shim.pid)).catch(() => {});
