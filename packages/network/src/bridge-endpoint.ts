@@ -13,6 +13,7 @@ export type EndpointContext = {
     readonly mtu: number;
     readonly icc: boolean;
     readonly internal: boolean;
+    readonly congestion: string | undefined;
   };
   readonly firewall: Firewall | undefined;
   readonly ipv6: boolean;
@@ -41,7 +42,8 @@ export function compileEndpoint(
   place: number,
   gateways: Gateways,
 ): NetworkAttachment {
-  const inside = { ipv6: context.ipv6, internal: context.bridge.internal };
+  const { internal, congestion } = context.bridge;
+  const inside = { ipv6: context.ipv6, internal, congestion };
   return {
     endpoint,
     prepare: portSocketSteps(endpoint, endpoint.ports, context.firewall !== undefined),

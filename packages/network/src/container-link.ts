@@ -2,6 +2,7 @@ import { netlink } from '@gantry/linux';
 import type { Step } from '@gantry/runtime';
 import type { Endpoint, Gateways } from './face.ts';
 import { LOOPBACK_INDEX, routeStep, sysctlStep } from './step.ts';
+import { addressText, parseSubnet } from './subnet.ts';
 
 /** What a network is like for the containers on it. */
 export type ContainerSideContext = {
@@ -11,6 +12,8 @@ export type ContainerSideContext = {
   readonly internal: boolean;
   /** Everything is sent into the link itself, since no machine is the gateway (ipvlan's layer 3). */
   readonly routesIntoLink?: boolean;
+  /** How TCP controls congestion towards the network itself; undefined: as everywhere. */
+  readonly congestion?: string | undefined;
 };
 
 const ENOENT = 2;
@@ -51,11 +54,24 @@ export function containerSide(
     }),
     routeStep([
       netlink.setLink({ index }, { up: true }),
+      ...congestionMessages(endpoint, index, context),
       // The kernel gives a link that is down no IPv6 routes.
       ...six.map(netlink.addAddress),
       ...defaultRouteMessages(endpoint, index, gateways, context),
     ]),
   ];
+}
+
+/** The kernel has made the route when the link is up. */
+function congestionMessages(
+  { ipv4, ownCongestion }: Endpoint,
+  linkIndex: number,
+  { congestion }: ContainerSideContext,
+): netlink.Message[] {
+  if (!ipv4 || ipv4.prefixLength > 30 || congestion === undefined || ownCongestion) return [];
+  const { address, prefixLength } = ipv4;
+  const destination = { address: addressText(parseSubnet(`${address}/${prefixLength}`).base), prefixLength };
+  return [netlink.replaceAddressRoute({ family: 4, destination, linkIndex, preferredSource: address, congestion })];
 }
 
 /** The steps that lead a container's default routes through a link that has its addresses already. */

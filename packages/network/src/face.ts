@@ -83,6 +83,8 @@ export type Endpoint = {
   readonly linkLocal?: readonly string[];
   /** Kernel settings of the link, as `net.ipv4.conf.eth0.log_martians=1`. */
   readonly sysctls?: readonly string[];
+  /** Its container has chosen how TCP controls congestion. */
+  readonly ownCongestion?: boolean;
 };
 
 /** A port of another container on the same network that is open to an endpoint, though the network keeps its containers apart. */
@@ -224,6 +226,8 @@ export interface NetworkStack extends AsyncDisposable {
     readonly ipv6Address?: string | undefined;
     readonly linkLocal?: readonly string[];
     readonly sysctls?: readonly string[];
+    /** The container has its own `net.ipv4.tcp_congestion_control`. */
+    readonly ownCongestion?: boolean;
     /** `eth0`, or whatever the container is to call it. */
     readonly interfaceName: string;
     /** How many links the container's namespace gets before this one, in the order of the parent steps; default: the number in the name. */

@@ -128,3 +128,17 @@ export function forwards(six: boolean): boolean {
     return false;
   }
 }
+
+/**
+ * How TCP is to control congestion where packets do not leave the machine, undefined where the host's default will do. BBR
+ * paces what it sends by a timer, for a bottleneck that is not there: a published port then carries a quarter of what it could.
+ */
+export function localCongestion(): string | undefined {
+  try {
+    const name = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+    // What every kernel has.
+    return name.startsWith('bbr') ? 'reno' : undefined;
+  } catch {
+    return undefined;
+  }
+}

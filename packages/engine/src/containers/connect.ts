@@ -14,7 +14,13 @@ import type { EndpointSettings } from '../documents/index.ts';
 import { internalResolvConfText } from '../spec/index.ts';
 import { isUserDefinedNetwork } from '../validate/modes.ts';
 import type { Container, Run } from './container.ts';
-import { addressWishes, checkEndpointSettings, InterfaceNames, interfaceSysctls } from './endpoint-settings.ts';
+import {
+  addressWishes,
+  checkEndpointSettings,
+  choosesCongestion,
+  InterfaceNames,
+  interfaceSysctls,
+} from './endpoint-settings.ts';
 import { gatewayEndpoints } from './gateways.ts';
 import { openLinks, openToLinking } from './link-changes.ts';
 import { sharedWith } from './networks.ts';
@@ -168,6 +174,7 @@ async function plugIn(
     ...addressWishes(settings),
     interfaceName: name,
     sysctls: interfaceSysctls(settings, name),
+    ownCongestion: choosesCongestion(container.document.hostConfig),
     ports: [],
   });
   try {

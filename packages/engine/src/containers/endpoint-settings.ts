@@ -8,7 +8,7 @@ import {
   parsePrefix,
   prefixContains,
 } from '@gantry/network';
-import type { EndpointSettings } from '../documents/index.ts';
+import type { EndpointSettings, HostConfig } from '../documents/index.ts';
 import { isUserDefinedNetwork } from '../validate/modes.ts';
 import { parseLink } from './links.ts';
 
@@ -83,6 +83,11 @@ function sysctlProblems(settings = ''): string[] {
       setting =>
         `unrecognised network interface sysctl '${setting}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'`,
     );
+}
+
+/** Whether the settings of a container say how its TCP controls congestion. */
+export function choosesCongestion({ Sysctls }: Pick<HostConfig, 'Sysctls'>): boolean {
+  return Sysctls?.['net.ipv4.tcp_congestion_control'] !== undefined;
 }
 
 /** The kernel settings that are asked for an interface, with its name in them. */

@@ -11,7 +11,13 @@ import type { EngineContext } from '../context.ts';
 import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '../documents/index.ts';
 import { isUserDefinedNetwork } from '../validate/modes.ts';
 import type { Container } from './container.ts';
-import { addressWishes, checkEndpointSettings, InterfaceNames, interfaceSysctls } from './endpoint-settings.ts';
+import {
+  addressWishes,
+  checkEndpointSettings,
+  choosesCongestion,
+  InterfaceNames,
+  interfaceSysctls,
+} from './endpoint-settings.ts';
 import { chooseGateways } from './gateways.ts';
 
 const CONTAINER = 'container:';
@@ -92,6 +98,7 @@ export async function attachNetworks(
         ...addressWishes(settings),
         interfaceName,
         sysctls: interfaceSysctls(settings, interfaceName),
+        ownCongestion: choosesCongestion(document.hostConfig),
         place: attachments.length,
         ports: isGateway && !network.internal ? requestsBy(requests, { ...leads, split }) : [],
       });

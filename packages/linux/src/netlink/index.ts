@@ -22,7 +22,7 @@ export {
 export { type Attribute, type Encoded, encode, type Message, NetlinkFlag, NetlinkProtocol } from './message.ts';
 export { deleteNeighbor, setNeighbor } from './neighbor.ts';
 export { attributeList, attributeText, errnoOf, type ParsedMessage, parseAttributes, parseMessages } from './parse.ts';
-export { addRoute, deleteRoute, getRoutes, parseRoute, type Route } from './route.ts';
+export { addRoute, deleteRoute, getRoutes, parseRoute, type Route, replaceAddressRoute } from './route.ts';
 export { NetlinkSocket } from './socket.ts';
 export {
   createDummy,

@@ -38,6 +38,8 @@ export type BridgeContext = {
   /** Index of the first link made in a container's namespace. */
   readonly containerLinkIndex: number;
   readonly bridgeNetfilter: boolean;
+  /** How containers' TCP controls congestion on ways that do not leave the machine; undefined: as everywhere. */
+  readonly localCongestion?: string | undefined;
   readonly warn: (message: string, error?: unknown) => void;
 };
 
@@ -52,6 +54,7 @@ type OpenBridge = {
   readonly mtu: number;
   readonly icc: boolean;
   readonly internal: boolean;
+  readonly congestion: string | undefined;
   /** How published ports are reached by the addresses of a family that containers here have. */
   readonly reach: { readonly ipv4: PortReach; readonly ipv6: PortReach };
   readonly hostBinding: string | undefined;
@@ -74,10 +77,10 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
 
   const endpoints = (): Endpoint[] => [...bridges.values()].flatMap(bridge => [...bridge.endpoints.values()]);
 
-  const inside = (endpoint: Endpoint) => ({
-    ipv6: context.ipv6,
-    internal: bridgeOf(endpoint.networkId).internal,
-  });
+  const inside = (endpoint: Endpoint) => {
+    const { internal, congestion } = bridgeOf(endpoint.networkId);
+    return { ipv6: context.ipv6, internal, congestion };
+  };
 
   const isMissing = ({ device }: OpenBridge): boolean => linkIndex(device.name) !== device.index;
 
@@ -153,6 +156,8 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
         device,
         addresses: new EndpointAddresses(record),
         internal: network.internal,
+        // A bridge that was there may lead out of the machine.
+        congestion: network.borrowedLink ? undefined : context.localCongestion,
         mtu: mtuOf(network.options),
         icc,
         reach: {
@@ -211,6 +216,7 @@ export function bridgeDriver(context: BridgeContext): NetworkDriver {
           ...(ports.length > 0 && trustedLinks(network).length > 0 ? { direct: true } : {}),
           ...(request.linkLocal ? { linkLocal: request.linkLocal } : {}),
           ...(request.sysctls ? { sysctls: request.sysctls } : {}),
+          ...(request.ownCongestion ? { ownCongestion: true } : {}),
         };
         const place = request.place ?? Number(/\d+$/.exec(request.interfaceName)?.[0] ?? 0);
         const attachment = compileEndpoint(

@@ -40,6 +40,7 @@ export async function startContainer(
   stack: NetworkStack,
   ports: readonly PortRequest[] = [],
   network = 'bridge',
+  more: { readonly ownCongestion?: boolean } = {},
 ): Promise<TestContainer> {
   const sandbox = await Sandbox.start();
   const { endpoint, parent, child } = await stack.attach({
@@ -50,6 +51,7 @@ export async function startContainer(
     ipv4Address: undefined,
     interfaceName: 'eth0',
     ports,
+    ...more,
   });
   runSteps(parent, sandbox.pid);
   await sandbox.run(child);

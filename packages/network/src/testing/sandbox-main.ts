@@ -33,6 +33,8 @@ async function handle(request: SandboxRequest): Promise<unknown> {
     case 'sendFrame':
       packets?.send(request.frame);
       return undefined;
+    case 'routes':
+      return routes();
     case 'sendTo':
       return sendTo(request.address, request.port, request.text);
     case 'await':
@@ -40,6 +42,12 @@ async function handle(request: SandboxRequest): Promise<unknown> {
     case 'callUdp':
       return callUdp(request.address, request.port, request.timeoutMs, request.fromPort);
   }
+}
+
+function routes(): netlink.Route[] {
+  using socket = new netlink.NetlinkSocket(netlink.NetlinkProtocol.route);
+  const found = socket.request([netlink.getRoutes(4)]).map(netlink.parseRoute);
+  return found.filter(route => route !== undefined);
 }
 
 function sendTo(address: string, port: number, text: string): Promise<void> {

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { netlink } from '@gantry/linux';
 import type { Step } from '@gantry/runtime';
 
 export type SandboxRequest =
   | { readonly kind: 'steps'; readonly steps: readonly Step[] }
   | { readonly kind: 'serveTcp' | 'serveUdp'; readonly address: string; readonly port: number }
   | { readonly kind: 'callTcp'; readonly address: string; readonly port: number; readonly timeoutMs: number }
+  | { readonly kind: 'routes' }
   | { readonly kind: 'watch'; readonly link: string }
   | { readonly kind: 'sendFrame'; readonly frame: Uint8Array }
   | { readonly kind: 'sendTo'; readonly address: string; readonly port: number; readonly text: string }
@@ -66,6 +68,11 @@ export class Sandbox implements Disposable {
         : { kind: 'callUdp', address, port, timeoutMs: TIMEOUT_MS, fromPort },
     );
     return String(answer);
+  }
+
+  /** The IPv4 routes inside. */
+  async routes(): Promise<readonly netlink.Route[]> {
+    return (await this.#request({ kind: 'routes' })) as netlink.Route[];
   }
 
   /** Sees every frame on a link from now on; frames are sent by it too. Resolves with its MAC address. */
