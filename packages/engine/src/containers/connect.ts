@@ -17,6 +17,7 @@ import type { Container, Run } from './container.ts';
 import {
   addressWishes,
   checkEndpointSettings,
+  checkLinkLocal,
   choosesCongestion,
   InterfaceNames,
   interfaceSysctls,
@@ -44,10 +45,11 @@ export function connectNetwork(
       if (container.removalBegan)
         throw conflict(`container ${document.id} is marked for removal and cannot be connected`);
       refuseModes(container, network, 'connected to');
+      checkEndpointSettings(network, settings, '');
       if (document.networks[network.name]) {
         throw forbidden(`endpoint with name ${document.name} already exists in network ${network.name}`);
       }
-      checkEndpointSettings(network, settings, '');
+      checkLinkLocal(settings, '');
       document.networks = { ...document.networks, [network.name]: settings };
       let endpoint: Endpoint | undefined;
       try {

@@ -13,6 +13,7 @@ import { isUserDefinedNetwork } from '../validate/modes.ts';
 import { parseLink } from './links.ts';
 
 const SYSCTLS = 'com.docker.network.endpoint.sysctls';
+const NOT_ON_PREDEFINED = 'user specified IP address is supported on user defined networks only';
 const IFNAME = 'com.docker.network.endpoint.ifname';
 /** A setting of an interface, with IFNAME in the place of its name; the official client makes it lower case. */
 const INTERFACE_SYSCTL = /^net\.(ipv4|ipv6|mpls)\.[^.=]+\.IFNAME\.[^=]+=.*$/i;
@@ -25,13 +26,13 @@ export function checkEndpointSettings(
 ): void {
   const problems: string[] = [];
   const userDefined = isUserDefinedNetwork(network.name);
-  if (!userDefined && (Aliases?.length ?? 0) > 0) {
-    problems.push('network-scoped aliases are only supported for user-defined networks');
-  }
   for (const link of Links ?? []) parseLink(link);
   const addresses = [IPAMConfig?.IPv4Address, IPAMConfig?.IPv6Address].filter(address => address);
   if (addresses.length > 0 && !userDefined) {
-    problems.push('user specified IP address is supported on user defined networks only');
+    problems.push(NOT_ON_PREDEFINED);
+  }
+  if (!userDefined && (Aliases?.length ?? 0) > 0) {
+    problems.push('network-scoped alias is supported only for containers in user defined networks');
   }
   problems.push(
     ...addressProblems(network, 4, IPAMConfig?.IPv4Address),
@@ -41,13 +42,26 @@ export function checkEndpointSettings(
     if (!isIPv4(address) && !isIPv6(address)) problems.push(`invalid link-local IP address: ${address}`);
   }
   problems.push(...sysctlProblems(DriverOpts?.[SYSCTLS]));
-  if (problems.length > 0) {
-    const text = problems.length === 1 ? problems[0] : problems.map(problem => `* ${problem}`).join('\n');
-    throw invalidParameter(`${prefix}invalid endpoint settings:\n${text}`);
-  }
+  refuse(problems, prefix);
+}
+
+/** Checks what is asked for where another container's network is shared. @throws invalidParameter */
+export function checkSharedSettings(name: string, { IPAMConfig }: Partial<EndpointSettings>): void {
+  const asks = Boolean(IPAMConfig?.IPv4Address || IPAMConfig?.IPv6Address);
+  refuse(asks ? [NOT_ON_PREDEFINED] : [], `invalid config for network ${name}: `);
+}
+
+function refuse(problems: readonly string[], prefix: string): void {
+  if (problems.length === 0) return;
+  const text = problems.length === 1 ? problems[0] : problems.map(problem => `* ${problem}`).join('\n');
+  throw invalidParameter(`${prefix}invalid endpoint settings:\n${text}`);
+}
+
+/** Checks what dockerd looks at only when the endpoint is made. @throws invalidParameter */
+export function checkLinkLocal({ IPAMConfig }: Partial<EndpointSettings>, prefix: string): void {
   for (const address of IPAMConfig?.LinkLocalIPs ?? []) {
     if (!/^(169\.254\.|fe[89ab][0-9a-f]:)/i.test(address)) {
-      throw invalidParameter(`invalid link local IP address: ${address}`, {
+      throw invalidParameter(`${prefix}invalid link local IP address: ${address}`, {
         hint: 'such addresses are in 169.254.0.0/16 or fe80::/10',
       });
     }
@@ -61,7 +75,7 @@ function addressProblems(network: NetworkRecord, family: 4 | 6, address = ''): s
     : [`invalid IPv${family} address: ${address}`];
   // The default bridge's comes from the daemon's settings, which counts.
   const ofFamily = network.subnets.filter(({ subnet }) => subnet.includes(':') === (family === 6));
-  const isAsked = network.name === 'bridge' || ofFamily.some(({ asked }) => asked !== undefined);
+  const isAsked = ofFamily.some(({ asked }) => network.name === 'bridge' || asked !== undefined);
   if (!isAsked) {
     return [
       ...problems,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { NetworkRecord } from '@gantry/network';
 import { fillConfig, fillHostConfig } from '../validate/fill.ts';
+import { checkEndpointSettings, checkLinkLocal } from './endpoint-settings.ts';
 import { portRequests, wantedNetworks } from './networks.ts';
 
 test('published ports are requests, ranges and free ports among them', () => {
@@ -24,4 +26,32 @@ test('the network mode comes first, endpoints add to it, a shared network has no
   assert.deepEqual(names('bridge'), ['bridge', 'front']);
   assert.deepEqual(names('back'), ['back', 'front', 'bridge']);
   assert.deepEqual(names('container:web'), []);
+});
+
+test('addresses are refused where dockerd refuses them, in its words', () => {
+  const shared = { EndpointsConfig: { 'container:web': { IPAMConfig: { IPv4Address: '1.2.3.4' } } } };
+  assert.throws(() => wantedNetworks(fillConfig({}), fillHostConfig({ NetworkMode: 'container:1f2e' }), shared), {
+    message:
+      'invalid config for network container:web: invalid endpoint settings:\nuser specified IP address is supported on user defined networks only',
+  });
+  const bridge = {
+    name: 'bridge',
+    subnets: [{ subnet: '172.17.0.0/16', gateway: '172.17.0.1' }],
+  } as unknown as NetworkRecord;
+  assert.throws(() => checkEndpointSettings(bridge, { IPAMConfig: { IPv6Address: 'fd00::9' } }, ''), {
+    message: [
+      'invalid endpoint settings:',
+      '* user specified IP address is supported on user defined networks only',
+      '* user specified IP address is supported only when connecting to networks with user configured subnets',
+    ].join('\n'),
+  });
+  assert.throws(() => checkEndpointSettings(bridge, { Aliases: ['web'] }, ''), {
+    message:
+      'invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks',
+  });
+  const settings = { IPAMConfig: { LinkLocalIPs: ['1.2.3.4'] } };
+  assert.doesNotThrow(() => checkEndpointSettings(bridge, settings, ''));
+  assert.throws(() => checkLinkLocal(settings, 'at the start: '), {
+    message: 'at the start: invalid link local IP address: 1.2.3.4',
+  });
 });

@@ -14,6 +14,8 @@ import type { Container } from './container.ts';
 import {
   addressWishes,
   checkEndpointSettings,
+  checkLinkLocal,
+  checkSharedSettings,
   choosesCongestion,
   InterfaceNames,
   interfaceSysctls,
@@ -27,13 +29,18 @@ export function sharedWith(mode: string): string | undefined {
   return mode.startsWith(CONTAINER) ? mode.slice(CONTAINER.length) : undefined;
 }
 
-/** The networks that a new container will be on, by name as given, with the wishes for each. */
+/** The networks that a new container will be on, by name as given, with the wishes for each. @throws invalidParameter */
 export function wantedNetworks(
   config: ContainerConfig,
   hostConfig: HostConfig,
   networking: NetworkingConfig,
 ): Record<string, Partial<EndpointSettings>> {
-  if (config.NetworkDisabled || sharedWith(hostConfig.NetworkMode) !== undefined) return {};
+  if (config.NetworkDisabled) return {};
+  if (sharedWith(hostConfig.NetworkMode) !== undefined) {
+    for (const [name, settings] of Object.entries(networking.EndpointsConfig))
+      checkSharedSettings(name, settings ?? {});
+    return {};
+  }
   const mode = hostConfig.NetworkMode;
   const primary = mode === '' || mode === 'default' ? 'bridge' : mode;
   const wanted: Record<string, Partial<EndpointSettings>> = { [primary]: {} };
@@ -86,6 +93,7 @@ export async function attachNetworks(
   try {
     for (const { network, settings } of wanted) {
       checkEndpointSettings(network, settings, `invalid config for network ${network.name}: `);
+      checkLinkLocal(settings, 'failed to set up container networking: ');
       const leads = { ipv4: network === gateways.ipv4?.network, ipv6: network === gateways.ipv6?.network };
       const isGateway = leads.ipv4 || leads.ipv6;
       const interfaceName = names.next(network, settings);

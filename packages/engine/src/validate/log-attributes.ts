@@ -1,4 +1,5 @@
 import { type GantryError, messageOf } from '@gantry/errors';
+import { goRegexp } from './go-regexp.ts';
 import { type LogSubject, logTag } from './log-tag.ts';
 
 /** Longer ones would make every line as long. */
@@ -24,7 +25,8 @@ export function logAttributes(
     ['env', env],
   ] as const) {
     const names = new Set((options[kind] ?? '').split(',').filter(name => name !== ''));
-    const pattern = expression(options[`${kind}-regex`], failed);
+    // Of a container without any variable dockerd does not look at what is asked of them.
+    const pattern = kind === 'env' && env.length === 0 ? undefined : expression(options[`${kind}-regex`], failed);
     for (const [name = '', value = ''] of pairs) {
       if (names.has(name) || pattern?.test(name)) attributes.set(name, value);
     }
@@ -42,7 +44,7 @@ export function logAttributes(
 function expression(text: string | undefined, failed: (reason: string) => GantryError): RegExp | undefined {
   if (!text) return undefined;
   try {
-    return new RegExp(text);
+    return goRegexp(text);
   } catch (error) {
     throw failed(messageOf(error));
   }
