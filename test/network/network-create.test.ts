@@ -328,11 +328,15 @@ describe('what a network may be', { skip: rootOnly }, () => {
     assert.match((await daemon.docker('network', 'rm', 'plan')).stderr, /configuration network "plan" is in use/);
     assert.match(
       (await daemon.docker('run', '--rm', '--network', 'plan', 'busybox', 'true')).stderr,
-      /cannot create endpoint on configuration-only network/,
+      /daemon: failed to set up container networking: cannot create endpoint on configuration-only network/,
     );
     assert.match(
       (await daemon.docker('network', 'create', '--config-from', 'plan', '--subnet', '10.237.46.0/24', 'more')).stderr,
       /user specified configurations are not supported if the network depends on a configuration network/,
+    );
+    assert.match(
+      (await daemon.docker('network', 'create', '--config-from', 'plan', '--opt', 'a=b', 'more')).stderr,
+      /network driver options are not supported if the network depends on a configuration network/,
     );
     await ok('network', 'rm', 'built', 'plan');
   });

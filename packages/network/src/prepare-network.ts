@@ -80,7 +80,6 @@ type Settings = Pick<NetworkCreate, 'driver' | 'options' | 'labels' | 'subnets' 
 function fromConfiguration(request: NetworkCreate, others: readonly NetworkRecord[]): Settings {
   if (!request.configFrom) return request;
   const own =
-    Object.keys(request.options).length > 0 ||
     request.subnets.length > 0 ||
     request.enableIPv6 === true ||
     request.enableIPv4 === false ||
@@ -91,6 +90,11 @@ function fromConfiguration(request: NetworkCreate, others: readonly NetworkRecor
       'user specified configurations are not supported if the network depends on a configuration network',
       { hint: 'leave out everything but the driver, or leave out --config-from' },
     );
+  }
+  if (Object.keys(request.options).length > 0) {
+    throw forbidden('network driver options are not supported if the network depends on a configuration network', {
+      hint: `give them to the configuration ${request.configFrom}`,
+    });
   }
   const source = others.find(other => other.name === request.configFrom && other.configOnly);
   if (!source) {

@@ -1,4 +1,4 @@
-import { conflict, invalidParameter, isGantryError, messageOf, notFound, systemError } from '@gantry/errors';
+import { conflict, forbidden, invalidParameter, isGantryError, messageOf, notFound, systemError } from '@gantry/errors';
 import {
   type NetworkAttachment,
   type NetworkRecord,
@@ -127,6 +127,12 @@ export async function attachNetworks(
     // As dockerd: what the request says wrongly stands alone.
     if (isGantryError(error, 'unavailable') && error.message === 'Address already in use') {
       throw systemError(`failed to set up container networking: ${error.message}`, { cause: error });
+    }
+    if (isGantryError(error, 'forbidden')) {
+      throw forbidden(`failed to set up container networking: ${error.message}`, {
+        cause: error,
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      });
     }
     throw error;
   }
