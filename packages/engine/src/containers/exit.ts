@@ -40,7 +40,7 @@ export function watchRun(context: EngineContext, container: Container, shim: Shi
     if (context.phase === 'closed') return;
     endResolver(context, run);
     unwatchHealth(run);
-    const told = known ?? (await lostShim(context, container, run));
+    const told = known ?? (await lostShim(context, container, run).catch(unknownEnd));
     await container.lock.run(() => recordExit(context, container, run.facts, told));
     resolve();
   });
@@ -68,6 +68,12 @@ async function lostShim(context: EngineContext, container: Container, run: Run):
   };
 }
 
+/** Nobody can tell how it ended, and no process of it is known to run. */
+const unknownEnd = (error: unknown): RunEnd => ({
+  exit: { code: 137, signal: 9, exitedAtNs: nowNs() },
+  error: messageOf(error),
+});
+
 /** Records an exit: the state for every reader, the kernel's things given back, then restart or removal. Holds the lock. */
 export async function recordExit(
   context: EngineContext,
@@ -92,7 +98,9 @@ export async function recordExit(
   }
   unmountEvents(context, container);
   // Before the container's directory may be renamed to the trash, since it is unmounted by its path.
-  await unmount(context, runFacts.hostMounts);
+  await unmount(context, runFacts.hostMounts).catch((failure: unknown) =>
+    context.log(`unmount what ${container.id} had on the host`, failure),
+  );
   const detached = (async () => {
     // Before its address may be another's.
     if (context.containers.linking(container.id).size > 0) await openToLinking(context, container, true);

@@ -67,3 +67,30 @@ test('two commits of one container at the same time both succeed, and it runs on
   for (const image of ids) assert.match(image, /^sha256:/);
   assert.equal((await containers.inspect(id, { size: false })).State.Status, 'running');
 });
+
+test(
+  'an exit while the launcher is away is told, and what it had mounted is unmounted with the container',
+  needsContainers,
+  async context => {
+    await using bench = new EngineBench();
+    const { containers, events } = await bench.open();
+    const id = await bench.create(['sleep', '1000'], {}, { IpcMode: 'shareable' });
+    await containers.start(id);
+    const abort = new AbortController();
+    const deaths = events.subscribe({ filters: new Map([['event', new Set(['die'])]]) }, abort.signal);
+    const run = bench.launcher.run.bind(bench.launcher);
+    const away = context.mock.method(bench.launcher, 'run', (...args: Parameters<typeof run>) =>
+      args[0].some(({ op }) => op === 'umount') ? Promise.reject(new Error('the launcher ended')) : run(...args),
+    );
+    await containers.kill(id, 'KILL');
+    for await (const { Actor } of deaths) {
+      assert.equal(Actor.Attributes.exitCode, '137');
+      break;
+    }
+    const { State } = await containers.inspect(id, { size: false });
+    assert.deepEqual([State.Status, State.ExitCode, State.Error], ['exited', 137, '']);
+    assert.ok(away.mock.callCount() > 0);
+    away.mock.restore();
+    await containers.remove(id, { force: false, volumes: false, link: false });
+  },
+);

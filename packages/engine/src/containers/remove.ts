@@ -1,8 +1,10 @@
 import { conflict, GantryError, isGantryError, messageOf } from '@gantry/errors';
 import type { EngineContext } from '../context.ts';
+import { sharedMemoryPath } from '../spec/index.ts';
 import { volumesWithEvents } from '../volume-events.ts';
 import { endAttachments } from './attachments.ts';
 import type { Container } from './container.ts';
+import { unmount } from './host-mounts.ts';
 import { killContainer } from './kill.ts';
 import { toTrash } from './trash.ts';
 
@@ -57,6 +59,10 @@ async function removeLocked(context: EngineContext, container: Container, withVo
   const { containers, options, storage } = context;
   const { id } = container;
   if (containers.get(id) !== container) return;
+  // Its last run may have left it: what is mounted cannot be removed.
+  if (container.document.hostConfig.IpcMode === 'shareable') {
+    await unmount(context, [sharedMemoryPath(context.containerDir(id))]);
+  }
   container.become({ status: 'removing' });
   try {
     // The row goes first: what a crash leaves from here on belongs to nobody and is removed at the next start.

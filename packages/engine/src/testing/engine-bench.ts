@@ -16,7 +16,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { openImageStore } from '@gantry/images';
 import { cgroup } from '@gantry/linux';
 import { openNetworkStack } from '@gantry/network';
-import { startLauncher } from '@gantry/runtime';
+import { type Launcher, startLauncher } from '@gantry/runtime';
 import { StateStore } from '@gantry/store';
 import { openVolumeStore } from '@gantry/volumes';
 import type { ContainerConfig, HostConfig } from '../documents/index.ts';
@@ -43,6 +43,7 @@ export class EngineBench implements AsyncDisposable {
   readonly cgroupParent = `/gantry-engine-test-${process.pid}-${++benches}`;
   #opened: AsyncDisposableStack | undefined;
   #engine: Engine | undefined;
+  #launcher: Launcher | undefined;
 
   constructor({ liveRestore = true }: { readonly liveRestore?: boolean } = {}) {
     this.liveRestore = liveRestore;
@@ -53,12 +54,18 @@ export class EngineBench implements AsyncDisposable {
     return this.#engine;
   }
 
+  get launcher(): Launcher {
+    if (!this.#launcher) throw new Error('the engine is closed');
+    return this.#launcher;
+  }
+
   async open(): Promise<Engine> {
     const opened = new AsyncDisposableStack();
     this.#opened = opened;
     mkdirSync(join(this.root, 'data'), { recursive: true });
     const store = opened.use(new StateStore(join(this.root, 'data/state.db')));
     const launcher = opened.use(await startLauncher());
+    this.#launcher = launcher;
     const layout = cgroup.detectCgroupLayout();
     const images = opened.use(
       await openImageStore({ root: join(this.root, 'data/images'), runDir: join(this.root, 'run'), store }),
@@ -146,6 +153,7 @@ export class EngineBench implements AsyncDisposable {
     await this.#opened?.disposeAsync();
     this.#opened = undefined;
     this.#engine = undefined;
+    this.#launcher = undefined;
   }
 
   async reopen(): Promise<Engine> {
