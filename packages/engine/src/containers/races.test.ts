@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Socket } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as tick } from 'node:timers/promises';
 import { AttachedClient, EngineBench, needsContainers } from '../testing/engine-bench.ts';
@@ -92,5 +93,25 @@ test(
     assert.ok(away.mock.callCount() > 0);
     away.mock.restore();
     await containers.remove(id, { force: false, volumes: false, link: false });
+  },
+);
+
+test(
+  'three hundred clients that wait for a container are all served by its start, but one that has gone',
+  needsContainers,
+  async () => {
+    await using bench = new EngineBench();
+    const { containers } = await bench.open();
+    const id = await bench.create(['sh', '-c', 'read line; echo $line'], { OpenStdin: true, StdinOnce: false });
+    const attach = async (): Promise<AttachedClient> =>
+      AttachedClient.connect(await containers.attach(id, { ...output, stdin: true, multiplexed: false }));
+    const gone = new Socket();
+    const prepared = await containers.attach(id, { ...output, multiplexed: false });
+    await prepared.connect({ kind: 'socket', socket: gone, head: Buffer.alloc(0) });
+    gone.destroy();
+    const clients = await Promise.all(Array.from({ length: 300 }, attach));
+    await containers.start(id);
+    clients[299]?.send('hear me\n');
+    for (const client of clients) assert.match(await client.received, /^hear me\n$/);
   },
 );

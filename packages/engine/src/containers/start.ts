@@ -33,6 +33,8 @@ import { acquireVolumes, mountEvents, releaseVolumes, unmountEvents } from './vo
 
 /** A launch is a matter of milliseconds; hooks and slow disks may need longer. */
 const LAUNCH_TIMEOUT_MS = 60_000;
+/** Clients that a launch takes along: MAX_ATTACHMENTS of native/wire.h. */
+const MAX_ATTACHMENTS = 64;
 
 /**
  * Starts a container that does not run.
@@ -163,8 +165,8 @@ async function launch(
   await openLinks(context, container);
   mountEvents(context, container);
   undo.push('tell of the unmount', () => unmountEvents(context, container));
-  const attachments = container.pendingAttachments;
-  container.pendingAttachments = [];
+  // The others are served once it runs.
+  const attachments = container.pendingAttachments.splice(0, MAX_ATTACHMENTS);
   undo.push('end the attached clients', () => endAttachments(attachments));
 
   const shim = await job

@@ -130,7 +130,17 @@ class LauncherProcess implements Launcher {
   }
 
   async launch(request: LaunchRequest): Promise<Shim> {
-    const clients = await Promise.all(request.attachments.map(({ connection }) => takeClient(connection)));
+    // A client that has gone meanwhile is no reason not to start.
+    const clients = (
+      await Promise.all(
+        request.attachments.map(({ options, connection }) =>
+          takeClient(connection).then(
+            client => ({ ...client, options }),
+            () => undefined,
+          ),
+        ),
+      )
+    ).filter(client => client !== undefined);
     const release = (): void => {
       for (const client of clients) client.release();
     };
@@ -141,10 +151,7 @@ class LauncherProcess implements Launcher {
         kind: 'launch',
         traced: request.onTrace !== undefined,
         slotCount: request.slots.length,
-        attachments: request.attachments.map(({ options }, index) => ({
-          options,
-          head: clients[index]?.head ?? Buffer.alloc(0),
-        })),
+        attachments: clients.map(({ options, head }) => ({ options, head })),
       });
       using trace = request.onTrace === undefined ? undefined : new TraceFile(plan);
       const [ours, theirs] = socketPair();
