@@ -14,7 +14,7 @@ const PRUNE_KEYS = new Set(['all', 'label', 'label!']);
 export function volumesOf(context: EngineContext): Volumes {
   const { volumes: store } = context.options;
   const { jobs } = context;
-  const isUsed = (name: string): boolean => context.containers.ofVolume(name).size > 0;
+  const isUsed = (name: string): boolean => context.containers.usersOfVolume(name).length > 0;
   const drop = async (name: string): Promise<void> => {
     await store.remove(name);
     context.volumeEvent('destroy', name, {});
@@ -42,7 +42,7 @@ export function volumesOf(context: EngineContext): Volumes {
     inspect: async name => volumeDocument(store.get(name)),
     remove: (name, force) =>
       jobs.run('volume.remove', name, async () => {
-        const users = [...context.containers.ofVolume(name)].map(({ id }) => id);
+        const users = context.containers.usersOfVolume(name);
         if (users.length > 0) throw conflict(`remove ${name}: volume is in use - [${users.join(', ')}]`);
         try {
           store.get(name);

@@ -3,6 +3,7 @@ import { invalidParameter, isGantryError } from '@gantry/errors';
 import type { StoredImage } from '@gantry/images';
 import { CleanupStack } from '@gantry/jobs';
 import { parsePlatform } from '@gantry/oci';
+import type { VolumeStore } from '@gantry/volumes';
 import type { EngineContext } from '../context.ts';
 import { closeDescriptor } from '../descriptor.ts';
 import type { HostConfig } from '../documents/index.ts';
@@ -44,7 +45,8 @@ export function createContainer(
       const name = containers.reserveName(id, request.name);
       undo.push('release the name', () => containers.releaseName(name));
       const directory = context.containerDir(id);
-      const volumes = volumesWithEvents(context);
+      using claims = new DisposableStack();
+      const volumes = claimingVolumes(context, id, claims);
       const [directoryMade, layerMade, mountsMade] = await Promise.allSettled([
         job.span('make the directory', () => mkdir(directory, { mode: 0o710 })),
         job.span('make the layer', () =>
@@ -118,6 +120,21 @@ export function createContainer(
     },
     signal,
   );
+}
+
+/** The volumes, where nobody removes one that was found or made for this container before it is there. */
+function claimingVolumes(context: EngineContext, id: string, claims: DisposableStack): VolumeStore {
+  const volumes = volumesWithEvents(context);
+  return {
+    ...volumes,
+    create: async request => {
+      const claim = (name: string): unknown => claims.use(context.containers.claimVolume(name, id));
+      if (request.name !== undefined) claim(request.name);
+      const volume = await volumes.create(request);
+      claim(volume.name);
+      return volume;
+    },
+  };
 }
 
 /** The image of a request, for its platform where one was asked for: the client pulls the right one when it is told `notFound`. */

@@ -115,3 +115,19 @@ test(
     for (const client of clients) assert.match(await client.received, /^hear me\n$/);
   },
 );
+
+test('a volume is kept for a container that is being made with it', needsContainers, async () => {
+  await using bench = new EngineBench();
+  const { containers, volumes } = await bench.open();
+  await volumes.create({ Name: 'wanted', Driver: '', DriverOpts: {}, Labels: {} });
+  const made = bench.create(['true'], {}, { Binds: ['wanted:/wanted'] });
+  await assert.rejects(
+    volumes.remove('wanted', false),
+    /^GantryError: remove wanted: volume is in use - \[[0-9a-f]{64}\]$/,
+  );
+  const id = await made;
+  await containers.start(id);
+  assert.equal(await bench.waitFor(id), 0);
+  await containers.remove(id, { force: false, volumes: false, link: false });
+  await volumes.remove('wanted', false);
+});

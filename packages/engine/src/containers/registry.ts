@@ -14,6 +14,8 @@ export class ContainerRegistry {
   readonly #ids = new IdIndex();
   readonly #byImage = new Map<string, Set<Container>>();
   readonly #byVolume = new Map<string, Set<Container>>();
+  /** Volumes of containers that are being made, to their ids. */
+  readonly #claims = new Map<string, Set<string>>();
 
   /** Containers by those that they link to. */
   readonly #linking = new Map<string, Set<Container>>();
@@ -39,6 +41,23 @@ export class ContainerRegistry {
 
   ofVolume(name: string): ReadonlySet<Container> {
     return this.#byVolume.get(name) ?? new Set();
+  }
+
+  /** Lets a container that is being made keep a volume, until it is there or was given up. */
+  claimVolume(name: string, id: string): Disposable {
+    const claims = this.#claims.get(name) ?? new Set();
+    this.#claims.set(name, claims.add(id));
+    return {
+      [Symbol.dispose]: () => {
+        claims.delete(id);
+        if (claims.size === 0) this.#claims.delete(name);
+      },
+    };
+  }
+
+  /** Ids of the containers that have a volume, or are being made with it. */
+  usersOfVolume(name: string): string[] {
+    return [...[...this.ofVolume(name)].map(({ id }) => id), ...(this.#claims.get(name) ?? [])];
   }
 
   byName(name: string): Container | undefined {

@@ -89,7 +89,7 @@ async function removeLocked(context: EngineContext, container: Container, withVo
 async function removeAnonymousVolumes(context: EngineContext, container: Container): Promise<void> {
   const volumes = volumesWithEvents(context);
   for (const { anonymous, name } of container.document.mounts) {
-    if (!anonymous || name === undefined || context.containers.ofVolume(name).size > 0) continue;
+    if (!anonymous || name === undefined || context.containers.usersOfVolume(name).length > 0) continue;
     try {
       await volumes.remove(name);
       context.volumeEvent('destroy', name, {});
