@@ -5,7 +5,7 @@ import type { Schema } from '../json/schema.ts';
 import type { Call } from './call.ts';
 
 /** A JSON body may be this large; archives are streamed and have no bound here. */
-const maxJsonBytes = 16 * 1024 * 1024;
+const maxJsonBytes = 32 * 1024 * 1024;
 /** A client may take this long to send one. */
 const bodyTimeoutMs = 300_000;
 
@@ -86,9 +86,11 @@ async function readPlainBody(call: Call): Promise<Buffer> {
   let length = 0;
   for await (const chunk of call.request) {
     length += chunk.length;
-    if (length > maxJsonBytes) throw tooLarge();
-    chunks.push(chunk);
+    // Read to its end all the same: a client that is still writing would see its connection break, and no answer.
+    if (length <= maxJsonBytes) chunks.push(chunk);
+    else chunks.length = 0;
   }
+  if (length > maxJsonBytes) throw tooLarge();
   return Buffer.concat(chunks);
 }
 

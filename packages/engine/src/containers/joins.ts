@@ -1,11 +1,15 @@
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { systemError } from '@gantry/errors';
 import type { EngineContext } from '../context.ts';
 import { type NamespaceJoins, sharedMemoryPath } from '../spec/index.ts';
-import type { Container } from './container.ts';
+import type { Container, Run } from './container.ts';
 import { networkOwner, sharedWith } from './networks.ts';
 
-/** The namespaces of other containers that this one joins. @throws system when the other one does not run */
-export function namespaceJoins(context: EngineContext, container: Container): NamespaceJoins {
+/**
+ * The namespaces of other containers that this one joins, open until `held` is disposed of.
+ * @throws system when the other one does not run
+ */
+export function namespaceJoins(context: EngineContext, container: Container, held: DisposableStack): NamespaceJoins {
   const { hostConfig } = container.document;
   const network = networkOwner(context, container);
   const ipc = owner(context, hostConfig.IpcMode, 'IPC');
@@ -17,11 +21,31 @@ export function namespaceJoins(context: EngineContext, container: Container): Na
   }
   const pid = owner(context, hostConfig.PidMode, 'PID');
   return {
-    ...(network?.run ? { network: `/proc/${network.run.shim.pid}/ns/net` } : {}),
-    ...(ipc?.run ? { ipc: `/proc/${ipc.run.shim.pid}/ns/ipc` } : {}),
+    ...(network?.run ? { network: openNamespace(network.run, 'net', held) } : {}),
+    ...(ipc?.run ? { ipc: openNamespace(ipc.run, 'ipc', held) } : {}),
     ...(ipcMode === 'shareable' && ipc ? { shm: sharedMemoryPath(context.containerDir(ipc.id)) } : {}),
-    ...(pid?.run ? { pid: `/proc/${pid.run.shim.pid}/ns/pid` } : {}),
+    ...(pid?.run ? { pid: openNamespace(pid.run, 'pid', held) } : {}),
   };
+}
+
+/**
+ * A path to a namespace of a run, through a descriptor of this process: the run may end before the path is used, and another
+ * process have its number by then. While it has not, its parent is its shim.
+ */
+function openNamespace({ shim }: Run, kind: 'net' | 'ipc' | 'pid', held: DisposableStack): string {
+  try {
+    const fd = openSync(`/proc/${shim.pid}/ns/${kind}`, 'r');
+    held.defer(() => closeSync(fd));
+    if (parentOf(shim.pid) === shim.shimPid) return `/proc/${process.pid}/fd/${fd}`;
+  } catch {
+    // It has ended.
+  }
+  throw systemError(`failed to join ${kind.toUpperCase()} namespace: the container that has it has just ended`);
+}
+
+function parentOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
 function owner(context: EngineContext, mode: string, kind: 'IPC' | 'PID'): Container | undefined {

@@ -103,7 +103,8 @@ async function launch(
   const { options } = context;
   const { id } = container;
   await using undo = new CleanupStack((what, error) => context.log(`start ${id}: ${what}`, error));
-  const joins = namespaceJoins(context, container);
+  using descriptors = new DisposableStack();
+  const joins = namespaceJoins(context, container, descriptors);
   const linked = linkedParts(context, container);
   const sharedEtc = networkOwner(context, container)?.facts.etc;
   const runDir = context.runDir(id);
@@ -115,7 +116,6 @@ async function launch(
     apparmorProfile(container.document.hostConfig, options.defaults) === DEFAULT_APPARMOR_PROFILE &&
       keepDefaultProfile(),
   ]);
-  using descriptors = new DisposableStack();
   if (root.status === 'fulfilled') descriptors.defer(() => closeDescriptor(root.value));
   undo.push('remove the run directory', () => rm(runDir, { recursive: true, force: true }));
   if (volumes.status === 'fulfilled') undo.push('release the volumes', () => releaseVolumes(context, container));
