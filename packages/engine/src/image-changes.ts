@@ -1,6 +1,8 @@
 import { posix } from 'node:path';
 import { invalidParameter } from '@gantry/errors';
 import type { ImageConfigDocument } from '@gantry/images';
+import type { Healthcheck } from './documents/index.ts';
+import { parseGoDuration } from './filters.ts';
 
 type Config = {
   -readonly [Key in keyof NonNullable<ImageConfigDocument['config']>]: NonNullable<ImageConfigDocument['config']>[Key];
@@ -33,7 +35,9 @@ export function applyImageChanges(
 function apply(config: Config, change: string): void {
   if (change === '' || change.startsWith('#')) return;
   const [, instruction = '', rest = ''] = /^(\S+)\s*([\s\S]*)$/.exec(change) ?? [];
-  switch (instruction.toUpperCase()) {
+  const name = instruction.toUpperCase();
+  if (rest === '') checkNeedsArguments(name);
+  switch (name) {
     case 'CMD':
       config.Cmd = command(rest);
       return;
@@ -67,12 +71,74 @@ function apply(config: Config, change: string): void {
     case 'WORKDIR':
       config.WorkingDir = posix.resolve('/', config.WorkingDir ?? '', rest);
       return;
+    case 'HEALTHCHECK':
+      config.Healthcheck = healthcheck(rest);
+      return;
     case 'STOPSIGNAL':
       config.StopSignal = rest;
       return;
     default:
-      throw invalidParameter(`${instruction.toUpperCase()} is not a valid change command`);
+      throw invalidParameter(`${name} is not a valid change command`);
   }
+}
+
+/** @throws invalidParameter for an instruction that says nothing without arguments */
+function checkNeedsArguments(instruction: string): void {
+  if (['ENV', 'LABEL', 'EXPOSE', 'VOLUME', 'ONBUILD', 'HEALTHCHECK'].includes(instruction))
+    throw invalidParameter(`${instruction} requires at least one argument`);
+  if (['USER', 'WORKDIR', 'STOPSIGNAL'].includes(instruction))
+    throw invalidParameter(`${instruction} requires exactly one argument`);
+}
+
+/** Flags of HEALTHCHECK that take a time, and what they are in an image configuration. */
+const HEALTH_TIMES: Readonly<Record<string, 'Interval' | 'Timeout' | 'StartPeriod' | 'StartInterval'>> = {
+  interval: 'Interval',
+  timeout: 'Timeout',
+  'start-period': 'StartPeriod',
+  'start-interval': 'StartInterval',
+};
+const SHORTEST_NS = 1_000_000n;
+
+/** `[--interval=TIME ...] CMD ...`, or `NONE`. @see Dockerfile reference, HEALTHCHECK */
+function healthcheck(text: string): Healthcheck {
+  const health: Healthcheck = { Test: [] };
+  let rest = text;
+  for (let flag = /^--([\w-]+)=(\S*)\s*/.exec(rest); flag; flag = /^--([\w-]+)=(\S*)\s*/.exec(rest)) {
+    const [all, name = '', value = ''] = flag;
+    rest = rest.slice(all.length);
+    const time = HEALTH_TIMES[name];
+    if (time !== undefined) health[time] = healthTime(name, value);
+    else if (name !== 'retries') throw invalidParameter(`unknown flag: --${name}`);
+    else if (/^-\d+$/.test(value)) throw invalidParameter(`--retries cannot be negative (${value})`);
+    else if (/^\d+$/.test(value)) health.Retries = Number(value);
+    else throw invalidParameter(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+  }
+  const [, kind = '', program = ''] = /^(\S*)\s*([\s\S]*)$/.exec(rest) ?? [];
+  switch (kind.toUpperCase()) {
+    case 'NONE':
+      if (program !== '') throw invalidParameter('HEALTHCHECK NONE takes no arguments');
+      health.Test = ['NONE'];
+      return health;
+    case 'CMD': {
+      if (program === '') throw invalidParameter('Missing command after HEALTHCHECK CMD');
+      const list = jsonList(program);
+      health.Test = list ? ['CMD', ...list] : ['CMD-SHELL', program];
+      return health;
+    }
+    case '':
+      throw invalidParameter('HEALTHCHECK requires at least one argument');
+    default:
+      throw invalidParameter(`Unknown type ${JSON.stringify(kind.toUpperCase())} in HEALTHCHECK (try CMD)`);
+  }
+}
+
+function healthTime(flag: string, text: string): number {
+  if (text === '') return 0;
+  const time = parseGoDuration(text);
+  if (time === undefined) throw invalidParameter(`time: invalid duration ${JSON.stringify(text)}`);
+  if (time !== 0n && time < SHORTEST_NS)
+    throw invalidParameter(`Interval ${JSON.stringify(flag)} cannot be less than 1ms`);
+  return Number(time);
 }
 
 function jsonList(text: string): string[] | undefined {

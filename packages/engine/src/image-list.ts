@@ -1,4 +1,5 @@
 import { matchesGlob } from 'node:path';
+import { systemError } from '@gantry/errors';
 import type { StoredImage } from '@gantry/images';
 import { familiarName, familiarReference, parseReference } from '@gantry/oci';
 import type { EngineContext } from './context.ts';
@@ -48,6 +49,7 @@ export function listImages(
     const summary = imageSummary(context, image, manifests);
     const patterns = filters.get('reference');
     if (patterns) {
+      for (const pattern of patterns) checkPattern(pattern);
       summary.RepoTags = summary.RepoTags.filter(name => matchesReference(patterns, name));
       summary.RepoDigests = summary.RepoDigests.filter(name => matchesReference(patterns, name));
     }
@@ -59,6 +61,12 @@ export function listImages(
     summaries.push(summary);
   }
   return summaries.sort((a, b) => b.Created - a.Created);
+}
+
+/** @throws system as Go's path.Match does, which looks at a pattern when there is something to match */
+function checkPattern(pattern: string): void {
+  if (/(?:^|[^\\])\[\^?(?:\]|[^\]]*$|[^\]]*-\])|(?:^|[^\\])\\$/.test(pattern))
+    throw systemError('syntax error in pattern');
 }
 
 /** Whether a glob matches the familiar name, with or without its tag. */

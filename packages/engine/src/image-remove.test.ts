@@ -61,3 +61,10 @@ test('an image with children cannot be removed', async () => {
     message: 'conflict: unable to delete aaaaaaaaaaaa (cannot be forced) - image has dependent child images',
   });
 });
+
+test('one that has a name loses that alone, and stays for its children', async () => {
+  const base = fakeImage('a', ['base:1']);
+  const context = fakeContext([base, fakeImage('b', [], { parentId: base.id })]);
+  assert.deepEqual(await removeImage(context, 'base:1', plain), [{ Untagged: 'base:1' }]);
+  assert.ok(context.options.images.list().some(({ id }) => id === base.id));
+});

@@ -111,7 +111,7 @@ async function deleteImage(
   const image = store.get(id);
   const problem = conflictOf(context, image, { soft: !force, names: true });
   if (problem) {
-    const dangling = image.repoTags.length + image.repoDigests.length === 0;
+    const dangling = image.repoTags.length + image.repoDigests.length === 0 && !hasChildren(context, image);
     if (quiet && (!dangling || problem.used)) return;
     throw problem.error;
   }
@@ -125,6 +125,10 @@ async function deleteImage(
   await deleteLeft(context, left, records, { force, noPrune });
 }
 
+function hasChildren({ options }: EngineContext, image: StoredImage): boolean {
+  return options.images.list().some(({ parentId }) => parentId === image.id);
+}
+
 type Problem = { readonly error: GantryError; readonly used: boolean };
 
 function conflictOf(
@@ -132,14 +136,13 @@ function conflictOf(
   image: StoredImage,
   { soft, names }: { readonly soft: boolean; readonly names: boolean },
 ): Problem | undefined {
-  const { images: store } = context.options;
   const problem = (hard: boolean, used: boolean, why: string): Problem => ({
     used,
     error: conflict(
       `conflict: unable to delete ${short(image.id)} (${hard ? 'cannot be' : 'must be'} forced) - ${why}`,
     ),
   });
-  if (store.list().some(({ parentId }) => parentId === image.id)) {
+  if (hasChildren(context, image)) {
     return problem(true, false, 'image has dependent child images');
   }
   const users = [...context.containers.ofImage(image.id)];

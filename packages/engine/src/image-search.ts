@@ -21,7 +21,10 @@ export async function searchImages(
   const automated = booleanFilter(filters, 'is-automated', false);
   const official = filters.has('is-official') ? booleanFilter(filters, 'is-official', false) : undefined;
   const stars = [...(filters.get('stars') ?? [])].map(text => {
-    if (!/^[+-]?\d+$/.test(text)) throw invalidParameter(`invalid filter 'stars=${text}'`);
+    if (!/^[+-]?\d+$/.test(text))
+      throw invalidParameter(
+        `invalid filter 'stars=${text}': strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`,
+      );
     return Number(text);
   });
   const limit = options.limit === 0 ? DEFAULT_LIMIT : options.limit;
